@@ -1,0 +1,208 @@
+"""What a config file may say: frozen, strict models. Units stand in the key names.
+
+This module knows neither files nor torch; `loading` reads the files, `network` builds the model.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, InstanceOf, Tag
+
+from mnistladder.layers import Layer, Shape, layer_name
+
+INPUT_SHAPE: Shape = (1, 28, 28)
+CLASSES = 10
+
+Rate = Annotated[float, Field(gt=0, le=100)]
+
+
+class Model(BaseModel):
+    """Strict base: no unknown keys, no conversion of types, no infinities."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
+
+
+class Ramp(Model):
+    """A learning rate that changes through a phase, from its first value to its last."""
+
+    from_: Rate = Field(alias="from", description="learning rate at the start of the phase")
+    to: Rate = Field(description="learning rate at the end of the phase")
+    shape: Literal["linear", "cosine", "exponential"] = "linear"
+    per: Literal["epoch", "step"] = Field("step", description="how often it changes")
+
+
+LearningRate = Annotated[
+    Annotated[Rate, Tag("number")] | Annotated[Ramp, Tag("ramp")],
+    Discriminator(lambda value: "ramp" if isinstance(value, dict | Ramp) else "number"),
+]
+
+
+class Phase(Model):
+    """Consecutive epochs that share one learning rate and one input recipe."""
+
+    epochs: int = Field(ge=1, le=10_000)
+    lr: LearningRate
+    augment: bool = Field(False, description="distort the images of each batch")
+    pseudo_per_batch: int = Field(
+        0, ge=0, description="of each batch, images whose labels the members guessed"
+    )
+
+
+class Augment(Model):
+    """Ranges r of one random affine map per image: each drawn from [-r, r], zoom from [1-r, 1+r]."""
+
+    rotate_deg: float = Field(0.0, ge=0, le=180)
+    shear_deg: float = Field(0.0, ge=0, le=80)
+    zoom: float = Field(0.0, ge=0, lt=1, description="drawn for each axis on its own")
+    shift_px: float = Field(0.0, ge=0, le=28, description="drawn for each axis on its own")
+    interpolation: Literal["bilinear", "nearest"] = "bilinear"
+
+
+class Adam(Model):
+    """Adam (arXiv:1412.6980)."""
+
+    name: Literal["adam"] = "adam"
+    beta1: float = Field(0.9, ge=0, lt=1)
+    beta2: float = Field(0.999, ge=0, lt=1)
+    eps: float = Field(1e-8, gt=0, le=1)
+    weight_decay: float = Field(0.0, ge=0, le=1, description="added to the gradient")
+
+
+class AdamW(Adam):
+    """Adam with decoupled weight decay (arXiv:1711.05101)."""
+
+    name: Literal["adamw"] = "adamw"  # type: ignore[assignment]
+    weight_decay: float = Field(0.01, ge=0, le=1, description="shrinks the weights directly")
+
+
+class Sgd(Model):
+    """Stochastic gradient descent with momentum."""
+
+    name: Literal["sgd"] = "sgd"
+    momentum: float = Field(0.0, ge=0, lt=1)
+    nesterov: bool = False
+    weight_decay: float = Field(0.0, ge=0, le=1)
+
+
+Optimizer = Annotated[Adam | AdamW | Sgd, Field(discriminator="name")]
+
+
+class Published(Model):
+    """What the article reports for this rung."""
+
+    accuracy: float = Field(ge=0, le=100, description="percent of the test images")
+
+
+class Config(Model):
+    """Everything that decides a rung's result, except the seed, the data and the machine."""
+
+    title: str = Field(min_length=1, max_length=80, description="what is new in this rung")
+    model: Annotated[tuple[InstanceOf[Layer], ...], Field(strict=False, min_length=1)]
+    loss: Literal["cross_entropy", "clipped_cross_entropy"] = Field(
+        "cross_entropy",
+        description="on the softmax of the last layer; the clipped one keeps probabilities in "
+        "[1e-7, 1 - 1e-7] as Keras 1 does",
+    )
+    label_smoothing: float = Field(0.0, ge=0, lt=1)
+    clip_norm: float | None = Field(None, gt=0, description="largest norm of the gradient")
+    optimizer: Optimizer = Adam()
+    batch_size: int = Field(32, ge=1, le=65_536)
+    members: int = Field(1, ge=1, le=1_000, description="networks whose probabilities are averaged")
+    pool: Literal["test"] | None = Field(
+        None, description="unlabelled images for pseudo-labelling; `test` makes a row transductive"
+    )
+    augment: Augment | None = None
+    phases: Annotated[tuple[Phase, ...], Field(strict=False, min_length=1, max_length=1_000)]
+    published: Published | None = None
+
+    @property
+    def epochs(self) -> int:
+        """Epochs of one member."""
+        return sum(phase.epochs for phase in self.phases)
+
+    @property
+    def parameters(self) -> int:
+        """Trainable parameters of one member."""
+        return sum(row.parameters for row in layer_table(self.model))
+
+    @property
+    def transductive(self) -> bool:
+        """Whether test images, without their labels, take part in training."""
+        return any(phase.pseudo_per_batch for phase in self.phases)
+
+
+@dataclass(frozen=True)
+class Rung:
+    """A config under its name, and the overrides that were applied to it."""
+
+    name: str
+    config: Config
+    overrides: tuple[str, ...] = ()
+
+    @property
+    def label(self) -> str:
+        return " ".join([self.name, *self.overrides])
+
+
+@dataclass(frozen=True)
+class LayerRow:
+    """One line of the layer table."""
+
+    name: str
+    output_shape: Shape
+    parameters: int
+
+
+class ShapeError(ValueError):
+    """A layer that does not fit what comes before it."""
+
+    def __init__(self, index: int, message: str) -> None:
+        self.index = index
+        super().__init__(message)
+
+
+def layer_table(layers: tuple[Layer, ...], shape: Shape = INPUT_SHAPE) -> list[LayerRow]:
+    """Each layer's output shape and parameters, found without building it. Raises ShapeError."""
+    rows = []
+    for index, layer in enumerate(layers):
+        try:
+            output = layer.output_shape(shape)
+            rows.append(LayerRow(layer_name(layer), output, layer.parameters(shape)))
+        except ValueError as error:
+            raise ShapeError(index, f"{layer_name(layer)}: {error}") from None
+        shape = output
+    if shape != (CLASSES,):
+        raise ShapeError(
+            len(layers) - 1,
+            f"{layer_name(layers[-1])}: gives {'x'.join(map(str, shape))}, "
+            f"but the last layer must give {CLASSES} classes",
+        )
+    return rows
+
+
+def resolved(config: Config) -> dict[str, Any]:
+    """The config with all defaults filled in, as plain data that loads to an equal config."""
+    data = config.model_dump(by_alias=True, exclude={"model"}, exclude_none=True)
+    data["phases"] = list(data["phases"])
+    data["model"] = [{layer_name(layer): layer.model_dump()} for layer in config.model]
+    return {key: data[key] for key in type(config).model_fields if key in data}
+
+
+def recipe(config: Config) -> dict[str, Any]:
+    """What decides training, defaults left out, so that a new key with a default changes no hash."""
+    about = {"title", "published", "model"}
+    data = config.model_dump(by_alias=True, exclude=about, exclude_defaults=True)
+    data["model"] = [
+        {layer_name(layer): layer.model_dump(exclude_defaults=True)} for layer in config.model
+    ]
+    if "optimizer" in data:  # the name is a default of its class, but decides the class
+        data["optimizer"]["name"] = config.optimizer.name
+    return data
+
+
+def digest(data: Any) -> str:
+    """SHA-256 of the canonical JSON of plain data."""
+    text = json.dumps(data, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,232 @@
+"""Data sets: IDX files -> verified uint8 arrays. No torch here, but for the named downloads.
+
+The real MNIST is part of the package. Any folder with the same four files works as well.
+"""
+
+import gzip
+import hashlib
+import io
+import struct
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mnistladder import storage
+from mnistladder.config import CLASSES, INPUT_SHAPE
+from mnistladder.errors import DataError
+
+Bytes = NDArray[np.uint8]
+
+MNIST_DIR = Path(__file__).parent / "mnist"
+MNIST_SHA256 = "25c98f992c005963b7428e1f38418b233c9b286cc403519287eb8063f0bcfe07"
+MAX_IMAGES = 2_000_000  # what a header may promise; EMNIST digits has 280,000
+
+FILES = {
+    "train": ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
+    "test": ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"),
+}
+# Name -> torchvision class, its arguments for the training and the test split
+DOWNLOADS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
+    "fashion_mnist": ("FashionMNIST", {"train": True}, {"train": False}),
+    "kmnist": ("KMNIST", {"train": True}, {"train": False}),
+    "qmnist": ("QMNIST", {"what": "train"}, {"what": "test"}),
+    "emnist_digits": (
+        "EMNIST",
+        {"split": "digits", "train": True},
+        {"split": "digits", "train": False},
+    ),
+}
+NAMES = ("mnist", *DOWNLOADS)
+
+
+@dataclass(frozen=True)
+class Split:
+    """Images N x 28 x 28, 0..255, and their labels N, 0..9."""
+
+    images: Bytes
+    labels: Bytes
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A training and a test split under a name."""
+
+    name: str
+    train: Split
+    test: Split
+
+    @cached_property
+    def sha256(self) -> str:
+        """Hash of the decoded arrays, so that packing does not matter."""
+        return _hash_arrays(self.train, self.test)
+
+    def pixel_statistics(self) -> tuple[float, float]:
+        """Mean and standard deviation of all training pixels, exact to a double's rounding."""
+        counts = np.bincount(self.train.images.ravel(), minlength=256).astype(np.float64)
+        levels = np.arange(256)
+        mean = float(counts @ levels / counts.sum())
+        return mean, float(np.sqrt(counts @ (levels - mean) ** 2 / counts.sum()))
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a data set comes from, without loading it; workers load it on their own."""
+
+    name: str
+    folder: Path
+    sha256: str
+
+    def load(self) -> Dataset:
+        """The verified data set. Raises DataError."""
+        dataset = read_folder(self.folder, self.name)
+        if dataset.sha256 != self.sha256:
+            raise DataError(
+                f"{self.folder}: not the {self.name} that was expected: SHA-256 of its arrays is "
+                f"{dataset.sha256[:12]}..., expected {self.sha256[:12]}..."
+            )
+        return dataset
+
+    def test_labels(self) -> Bytes:
+        """The test labels alone, which take no time to read. Raises DataError."""
+        return decode_idx(*_read_file(self.folder, FILES["test"][1]))
+
+
+def find(name: str, folder: Path | None = None) -> Source:
+    """The source of a named data set, or of any folder with four MNIST-shaped IDX files.
+
+    Raises DataError if it is not here (`mnistladder data NAME --download` fetches it) or damaged.
+    """
+    if folder is not None:
+        return Source(folder.resolve().name, folder, read_folder(folder, folder.name).sha256)
+    if name == "mnist":
+        return Source(name, MNIST_DIR, MNIST_SHA256)
+    cached = cache_dir() / name
+    if not cached.is_dir():
+        raise DataError(f"{name}: not on this machine; fetch it: mnistladder data {name} --download")
+    recorded = (cached / "arrays.sha256").read_text().strip()
+    return Source(name, cached, recorded)
+
+
+def cache_dir() -> Path:
+    """The user's cache folder of downloaded data sets."""
+    from platformdirs import user_cache_path
+
+    return user_cache_path("mnistladder") / "data"
+
+
+def download(name: str) -> Source:
+    """Fetches a named set through torchvision and keeps it as four IDX files in the user's cache.
+
+    Raises DataError. torchvision checks the MD5 of what it fetches; we keep the hash of the arrays.
+    """
+    from torchvision import datasets
+
+    kind, train, test = DOWNLOADS[name]
+    root = cache_dir() / "torchvision"
+    try:
+        splits = [
+            _from_torchvision(getattr(datasets, kind)(str(root), download=True, **arguments), name)
+            for arguments in (train, test)
+        ]
+    except (OSError, RuntimeError, zlib.error) as error:
+        raise DataError(f"{name}: download failed: {error}") from None
+    folder = cache_dir() / name
+    for (images_name, labels_name), split in zip(FILES.values(), splits, strict=True):
+        storage.write(folder / images_name, encode_idx(split.images))
+        storage.write(folder / labels_name, encode_idx(split.labels))
+    sha256 = _hash_arrays(*splits)
+    storage.write(folder / "arrays.sha256", f"{sha256}\n".encode())
+    return Source(name, folder, sha256)
+
+
+def _from_torchvision(found: Any, name: str) -> Split:
+    images = found.data.numpy().astype(np.uint8)
+    targets = found.targets.numpy()
+    labels = (targets[:, 0] if targets.ndim == 2 else targets).astype(np.uint8)
+    if name.startswith("emnist"):  # its files hold each image transposed
+        images = images.transpose(0, 2, 1)
+    return Split(np.ascontiguousarray(images), labels)
+
+
+def read_folder(folder: Path, name: str) -> Dataset:
+    """Reads the four IDX files of a folder, gzip or raw. Raises DataError."""
+    if not folder.is_dir():
+        raise DataError(f"{folder}: no such folder")
+    train, test = (_read_split(folder, *names) for names in FILES.values())
+    return Dataset(name, train, test)
+
+
+def _read_split(folder: Path, images_name: str, labels_name: str) -> Split:
+    images = decode_idx(*_read_file(folder, images_name))
+    labels = decode_idx(*_read_file(folder, labels_name))
+    where = f"{folder / images_name}"
+    if images.ndim != 3 or images.shape[1:] != INPUT_SHAPE[1:]:
+        raise DataError(f"{where}: images of shape {images.shape[1:]}, expected {INPUT_SHAPE[1:]}")
+    if labels.ndim != 1 or len(labels) != len(images):
+        raise DataError(f"{where}: {len(images)} images, but {labels.size} labels")
+    if len(images) < 2 or labels.max() >= CLASSES:
+        raise DataError(f"{where}: expected at least 2 images, labels 0 to {CLASSES - 1}")
+    return Split(images, labels)
+
+
+def _read_file(folder: Path, name: str) -> tuple[bytes, str]:
+    for path, opener in ((folder / name, Path.read_bytes), (folder / f"{name}.gz", _gunzip)):
+        if path.is_file():
+            try:
+                return opener(path), str(path)
+            except (OSError, EOFError, zlib.error) as error:
+                raise DataError(f"{path}: cannot be read: {error}") from None
+    raise DataError(f"{folder / name}: no such file, neither raw nor .gz")
+
+
+def _gunzip(path: Path) -> bytes:
+    """The unpacked file, at most as much as an IDX file of MAX_IMAGES images can hold."""
+    limit = 16 + MAX_IMAGES * INPUT_SHAPE[1] * INPUT_SHAPE[2]
+    with gzip.open(path) as file:
+        content = file.read(limit + 1)
+    if len(content) > limit:
+        raise DataError(f"{path}: unpacks to more than {limit:,} bytes")
+    return content
+
+
+def decode_idx(content: bytes, where: str) -> Bytes:
+    """An IDX file of unsigned bytes as an array. Raises DataError naming what does not fit."""
+    if len(content) < 4 or content[:3] != b"\0\0\x08":
+        raise DataError(f"{where}: no IDX file of bytes; it starts with {content[:4].hex() or '-'}")
+    axes = content[3]
+    header = 4 + 4 * axes
+    if axes not in (1, 3) or len(content) < header:
+        raise DataError(f"{where}: an IDX header of {axes} axes, expected 1 or 3")
+    shape = struct.unpack(f">{axes}I", content[4:header])
+    expected = int(np.prod(shape, dtype=object))
+    if len(content) - header != expected:
+        raise DataError(
+            f"{where}: the header promises {'x'.join(map(str, shape))} bytes, "
+            f"{len(content) - header} follow"
+        )
+    return np.frombuffer(content, np.uint8, offset=header).reshape(shape)
+
+
+def encode_idx(array: Bytes) -> bytes:
+    """The IDX file of an array of bytes."""
+    buffer = io.BytesIO()
+    buffer.write(bytes([0, 0, 8, array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape))
+    buffer.write(array.tobytes())
+    return buffer.getvalue()
+
+
+def _hash_arrays(*splits: Split) -> str:
+    digest = hashlib.sha256()
+    for split in splits:
+        for array in (split.images, split.labels):
+            digest.update(repr(array.shape).encode())
+            digest.update(np.ascontiguousarray(array))
+    return digest.hexdigest()
+
+

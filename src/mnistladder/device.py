@@ -1,0 +1,45 @@
+"""Which device computes, and the numerics flags that make it compute the same each time."""
+
+import os
+
+import torch
+
+from mnistladder.errors import ResourceError, UsageError
+
+
+def choose(name: str) -> torch.device:
+    """`auto` takes CUDA, then MPS, then the CPU; anything else must be there.
+
+    Raises UsageError for an unknown name, ResourceError for a device this machine lacks.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "mps" if _has_mps() else "cpu"
+    kind, _, index = name.partition(":")
+    if kind not in ("cpu", "cuda", "mps") or (index and not index.isdecimal()):
+        raise UsageError(f"--device {name}: expected auto, cpu, cuda, cuda:N or mps")
+    if kind == "cuda" and int(index or 0) >= torch.cuda.device_count():
+        count = torch.cuda.device_count()
+        raise ResourceError(f"--device {name}: {count} CUDA devices here; use auto or cpu")
+    if kind == "mps" and not _has_mps():
+        raise ResourceError("--device mps: no Metal device here; use auto or cpu")
+    return torch.device(name)
+
+
+def _has_mps() -> bool:
+    return torch.backends.mps.is_available()
+
+
+def make_deterministic() -> None:
+    """One thread, full float32, deterministic kernels: the same bits on every run of one machine.
+
+    On a CPU the bits depend on the number of threads, so it is always one; two processes with one
+    thread each are faster than one with two. Denormals are flushed: Adam's moments decay into them.
+    """
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.set_num_threads(1)
+    torch.set_flush_denormal(True)
+    torch.use_deterministic_algorithms(True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # we read nothing uninitialised
+    torch.backends.cudnn.benchmark = False
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.allow_tf32 = False

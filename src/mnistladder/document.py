@@ -1,0 +1,174 @@
+"""YAML text -> plain data that remembers where each key and value stood.
+
+PyYAML only supplies the events. Scalars are resolved by the core schema of YAML 1.2 (so `1e-4` is a
+number and `on` is text), and what a config never needs is refused: aliases, anchors, tags, repeated
+keys, a second document.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+
+from mnistladder.errors import ConfigError, Problem
+
+MAX_BYTES = 64 * 1024
+MAX_DEPTH = 20
+MAX_DIGITS = 100  # longer numbers are a mistake, and Python refuses to convert the longest
+
+Path = tuple[str | int, ...]
+Place = tuple[int, int]
+
+_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C parser is ten times as fast
+_INT = re.compile(r"[-+]?[0-9]+")
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_SPECIAL = {
+    "": None, "~": None, "null": None, "Null": None, "NULL": None,
+    "true": True, "True": True, "TRUE": True,
+    "false": False, "False": False, "FALSE": False,
+    ".inf": float("inf"), "+.inf": float("inf"), "-.inf": float("-inf"), ".nan": float("nan"),
+}  # fmt: skip
+
+
+@dataclass
+class Document:
+    """Plain data (dict, list, str, int, float, bool, None) and the place of each path in it."""
+
+    file: str
+    data: Any = None
+    keys: dict[Path, Place] = field(default_factory=dict)
+    values: dict[Path, Place] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+
+    def problem(self, path: Path, message: str, *, at_key: bool = False) -> Problem:
+        """A problem at the place of `path`, or of the nearest enclosing thing that has one."""
+        table = self.keys if at_key and path in self.keys else self.values
+        while path and path not in table:
+            path = path[:-1]
+        line, column = table.get(path, (1, 1))
+        return Problem(self.file, line, column, message)
+
+    def report(self, place: Place, message: str) -> None:
+        self.problems.append(Problem(self.file, *place, message))
+
+
+def resolve_scalar(text: str) -> Any:
+    """The value of a plain YAML 1.2 scalar.
+
+    Raises ValueError for a number of more than 100 digits.
+    """
+    if text in _SPECIAL:
+        return _SPECIAL[text]
+    for pattern, convert in ((_INT, int), (_FLOAT, float)):
+        if pattern.fullmatch(text):
+            if len(text) > MAX_DIGITS:
+                raise ValueError(f"a number of {len(text)} characters")
+            return convert(text)
+    return text
+
+
+def decode(raw: bytes, file: str) -> str:
+    """UTF-8 text of a config of at most 64 KiB, a byte order mark allowed.
+
+    Raises ConfigError.
+    """
+    if len(raw) > MAX_BYTES:
+        raise ConfigError([Problem(file, 1, 1, f"larger than {MAX_BYTES // 1024} KiB")])
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw[: error.start].count(b"\n") + 1
+        raise ConfigError([Problem(file, line, 1, "not UTF-8 text")]) from None
+
+
+def parse(text: str, file: str) -> Document:
+    """Parses one YAML document. Raises ConfigError where the text is no YAML at all.
+
+    Mistakes that leave the rest readable (a repeated key, an alias) are kept in `.problems`.
+    """
+    document = Document(file)
+    try:
+        events = iter(yaml.parse(text, Loader=_Loader))
+        next(events)  # the stream starts
+        event = next(events)
+        if isinstance(event, yaml.StreamEndEvent):
+            return document
+        document.data = _node(document, events, next(events), ())
+        next(events)  # the document ends
+        if not isinstance(second := next(events), yaml.StreamEndEvent):
+            document.report(_place(second), "a second document; a config is one document")
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        place = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+        raise ConfigError([Problem(file, *place, f"not YAML: {error.problem}")]) from None
+    except yaml.YAMLError as error:
+        first = str(error).splitlines()[0]
+        raise ConfigError([Problem(file, 1, 1, f"not YAML: {first}")]) from None
+    return document
+
+
+def _place(event: yaml.Event) -> Place:
+    return event.start_mark.line + 1, event.start_mark.column + 1
+
+
+def _node(doc: Document, events: Iterator[yaml.Event], event: yaml.Event, path: Path) -> Any:
+    place = _place(event)
+    doc.values[path] = place
+    if isinstance(event, yaml.AliasEvent):
+        doc.report(place, f"alias `*{event.anchor}`: write the value out")
+        return None
+    if event.anchor is not None:
+        doc.report(place, f"anchor `&{event.anchor}`: a config has no anchors")
+    if event.tag is not None:
+        doc.report(place, f"tag `{event.tag}`: a config has no tags")
+    if len(path) > MAX_DEPTH:
+        raise ConfigError([Problem(doc.file, *place, f"nested more than {MAX_DEPTH} deep")])
+    kinds: dict[type, Callable[..., Any]] = {
+        yaml.ScalarEvent: _scalar,
+        yaml.SequenceStartEvent: _sequence,
+        yaml.MappingStartEvent: _mapping,
+    }
+    return kinds[type(event)](doc, events, event, path)
+
+
+def _scalar(doc: Document, _: Iterator[yaml.Event], event: yaml.ScalarEvent, path: Path) -> Any:
+    if event.style:  # quoted or a block, so text
+        return event.value
+    try:
+        return resolve_scalar(event.value)
+    except ValueError as error:
+        doc.report(_place(event), str(error))
+        return None
+
+
+def _sequence(
+    doc: Document, events: Iterator[yaml.Event], _: yaml.SequenceStartEvent, path: Path
+) -> list[Any]:
+    items: list[Any] = []
+    while not isinstance(event := next(events), yaml.SequenceEndEvent):
+        items.append(_node(doc, events, event, (*path, len(items))))
+    return items
+
+
+def _mapping(
+    doc: Document, events: Iterator[yaml.Event], _: yaml.MappingStartEvent, path: Path
+) -> dict[str, Any]:
+    mapping: dict[str, Any] = {}
+    while not isinstance(event := next(events), yaml.MappingEndEvent):
+        place = _place(event)
+        if not isinstance(event, yaml.ScalarEvent):
+            doc.report(place, "a key must be a word")
+            _node(Document(doc.file), events, event, path)
+            _node(Document(doc.file), events, next(events), path)
+            continue
+        key = event.value
+        child = (*path, key)
+        if key in mapping:
+            doc.report(place, f"`{key}` again; first on line {doc.keys[child][0]}")
+            _node(Document(doc.file), events, next(events), child)
+            continue
+        doc.keys[child] = place
+        mapping[key] = _node(doc, events, next(events), child)
+    return mapping

@@ -1,0 +1,73 @@
+"""What a record says of code, versions and machine; found without importing torch."""
+
+import os
+import platform
+import shutil
+import subprocess
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from mnistladder import __version__
+
+PACKAGES = ("torch", "torchvision", "numpy", "safetensors", "pydantic")
+
+
+@cache
+def versions() -> dict[str, str | None]:
+    """Python's, ours, and those of the packages that can change a result."""
+    found: dict[str, str | None] = {"python": platform.python_version(), "mnistladder": __version__}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = None
+    return found
+
+
+@cache
+def git_state() -> dict[str, Any]:
+    """Commit and dirty flag of the checkout that the code runs from; None for an installed wheel."""
+    top = Path(__file__).parents[2]
+    unknown = {"commit": None, "dirty": None}
+    if not (top / ".git").exists() or not shutil.which("git"):
+        return unknown
+    try:
+        commit = _git(top, "rev-parse", "HEAD")
+        changed = _git(top, "status", "--porcelain", "--", "src", "configs")
+    except (OSError, subprocess.SubprocessError):
+        return unknown
+    return {"commit": commit, "dirty": bool(changed)}
+
+
+def _git(top: Path, *arguments: str) -> str:
+    command = ["git", "-C", str(top), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
+@cache
+def cpu_name() -> str:
+    """The processor's name as the system knows it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+def usable_cores() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+@cache
+def gpu_count() -> int:
+    """NVIDIA devices, by their device files or `nvidia-smi`; enough to choose a number of workers."""
+    files = len(list(Path("/dev").glob("nvidia[0-9]*")))
+    if files or not shutil.which("nvidia-smi"):
+        return files
+    listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, check=False)
+    return listed.stdout.count("GPU ")

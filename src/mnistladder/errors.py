@@ -1,0 +1,74 @@
+"""The mistakes and misfortunes a user is told of in one line, each with its exit code."""
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """What the process returns; documented in the README."""
+
+    OK = 0
+    FAILED = 1  # a check failed, or a bug of ours
+    USAGE = 2  # config or command line
+    DATA = 3
+    CORRUPT = 4  # a stored file is not what was written
+    RESOURCE = 5  # device, memory, disk
+    BUSY = 6  # another process holds it
+    DIVERGED = 7  # the loss became infinite or not a number
+    INTERRUPTED = 130
+    TERMINATED = 143
+
+
+class UserError(Exception):
+    """An error whose text is meant for the user: where, what, what would be right."""
+
+    exit_code = ExitCode.FAILED
+
+
+class UsageError(UserError):
+    exit_code = ExitCode.USAGE
+
+
+class DataError(UserError):
+    exit_code = ExitCode.DATA
+
+
+class CorruptError(UserError):
+    exit_code = ExitCode.CORRUPT
+
+
+class ResourceError(UserError):
+    exit_code = ExitCode.RESOURCE
+
+
+class BusyError(UserError):
+    exit_code = ExitCode.BUSY
+
+
+class DivergedError(UserError):
+    exit_code = ExitCode.DIVERGED
+
+
+class Terminated(BaseException):
+    """SIGTERM arrived. Like KeyboardInterrupt, no handler of ordinary errors may swallow it."""
+
+
+@dataclass(frozen=True, order=True)
+class Problem:
+    """One mistake in a config file; line and column count from 1."""
+
+    file: str
+    line: int
+    column: int
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}: {self.message}"
+
+
+class ConfigError(UsageError):
+    """All the mistakes of a config, in the order of the file."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        self.problems = sorted(set(problems))
+        super().__init__("\n".join(map(str, self.problems)))

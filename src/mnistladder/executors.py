@@ -1,0 +1,194 @@
+"""Where stages run: in this process, or in single-threaded worker processes, one stage at a time each.
+
+A worker that dies takes its stage's unfinished epoch with it and nothing else. Workers end when their
+parent does, however that dies.
+"""
+
+import contextlib
+import multiprocessing
+import os
+import signal
+import threading
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnProcess
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol
+
+from mnistladder.errors import ExitCode, UserError
+from mnistladder.events import Event, Failed, Finished
+from mnistladder.members import Members
+from mnistladder.stages import Stage
+
+Emit = Callable[[Event], None]
+
+
+class Executor(Protocol):
+    """Runs as many stages at once as it has free places."""
+
+    @property
+    def free(self) -> int: ...
+    def submit(self, stage: Stage) -> None: ...
+    def finish_one(self) -> Finished | Failed: ...
+    def __enter__(self) -> "Executor": ...
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
+
+
+def run_stage(stage: Stage, runs: Path, device: str, emit: Emit) -> Finished | Failed:
+    """Trains one stage here; every ordinary error becomes an event that says it in one line."""
+    import torch
+
+    from mnistladder import device as devices
+    from mnistladder.trainer import train_stage
+
+    try:
+        devices.make_deterministic()
+        train_stage(stage, Members(runs), devices.choose(device), emit)
+    except UserError as error:
+        return Failed(stage.key, str(error), error.exit_code)
+    except (torch.OutOfMemoryError, MemoryError) as error:
+        text = f"out of memory: {str(error).splitlines()[0] if str(error) else 'no room'}"
+        return Failed(stage.key, f"{text}; try a smaller batch_size", ExitCode.RESOURCE)
+    except Exception:  # a bug: its trace goes to the parent, other stages go on
+        return Failed(stage.key, f"a bug in mnistladder:\n{traceback.format_exc()}", ExitCode.FAILED)
+    return Finished(stage.key)
+
+
+class InProcess:
+    """One stage at a time, in this process."""
+
+    def __init__(self, runs: Path, device: str, emit: Emit) -> None:
+        self._arguments = runs, device, emit
+        self._stage: Stage | None = None
+
+    @property
+    def free(self) -> int:
+        return int(self._stage is None)
+
+    def submit(self, stage: Stage) -> None:
+        self._stage = stage
+
+    def finish_one(self) -> Finished | Failed:
+        assert self._stage is not None, "nothing was submitted"
+        stage, self._stage = self._stage, None
+        return run_stage(stage, *self._arguments)
+
+    def __enter__(self) -> "InProcess":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        pass
+
+
+@dataclass
+class _Worker:
+    process: SpawnProcess
+    pipe: Connection
+    device: str
+    key: str = ""
+
+
+class LocalProcesses:
+    """Spawned workers, each on one core or one GPU."""
+
+    def __init__(self, runs: Path, device: str, emit: Emit, jobs: int, gpus: int) -> None:
+        self._runs = runs
+        self._emit = emit
+        self._context = multiprocessing.get_context("spawn")
+        self._vacant = [_nth_device(device, number, gpus) for number in reversed(range(jobs))]
+        self._idle: list[_Worker] = []
+        self._busy: dict[Connection, _Worker] = {}
+
+    @property
+    def free(self) -> int:
+        return len(self._idle) + len(self._vacant)
+
+    def submit(self, stage: Stage) -> None:
+        worker = self._idle.pop() if self._idle else self._spawn(self._vacant.pop())
+        worker.key = stage.key
+        self._busy[worker.pipe] = worker
+        with contextlib.suppress(ConnectionError):  # it died idle; finish_one will say so
+            worker.pipe.send(stage)
+
+    def _spawn(self, device: str) -> _Worker:
+        ours, theirs = self._context.Pipe()
+        process = self._context.Process(
+            target=_serve, args=(theirs, self._runs, device), daemon=True, name="mnistladder-worker"
+        )
+        process.start()
+        theirs.close()
+        return _Worker(process, ours, device)
+
+    def finish_one(self) -> Finished | Failed:
+        """Passes events on until some stage has ended."""
+        while True:
+            for pipe in wait(list(self._busy)):
+                worker = self._busy[pipe]  # type: ignore[index]
+                event = self._receive(worker)
+                if isinstance(event, Finished | Failed):
+                    del self._busy[worker.pipe]
+                    return event
+                self._emit(event)
+
+    def _receive(self, worker: _Worker) -> Event:
+        try:
+            event: Event = worker.pipe.recv()
+        except (EOFError, ConnectionError):
+            worker.process.join()
+            self._vacant.append(worker.device)
+            code = worker.process.exitcode or 0
+            how = f"by {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"
+            return Failed(worker.key, f"its worker process ended {how}", ExitCode.RESOURCE)
+        if isinstance(event, Finished | Failed):
+            self._idle.append(worker)
+        return event
+
+    def __enter__(self) -> "LocalProcesses":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Ends the workers at once: what they stored is whole, the epoch they are in is not kept."""
+        workers = [*self._idle, *self._busy.values()]
+        for worker in workers:
+            worker.process.terminate()
+        for worker in workers:
+            worker.process.join()
+
+
+def _nth_device(device: str, number: int, gpus: int) -> str:
+    """`auto` and `cuda` spread the workers over the GPUs; any other device is everyone's."""
+    return f"cuda:{number % gpus}" if gpus and device in ("auto", "cuda") else device
+
+
+def _serve(pipe: Connection, runs: Path, device: str) -> None:
+    """A worker's life: receive a stage, train it, say how it ended."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    with contextlib.suppress(EOFError, ConnectionError):
+        while True:
+            pipe.send(run_stage(pipe.recv(), runs, device, pipe.send))
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    wait([parent.sentinel])
+    os._exit(1)

@@ -1,0 +1,209 @@
+"""Rungs and seeds -> a graph of stages -> results. What is stored already is not trained again."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+
+from mnistladder import results, storage
+from mnistladder.config import Rung, digest, recipe, resolved
+from mnistladder.data import Source
+from mnistladder.errors import CorruptError, ExitCode
+from mnistladder.events import Event, Failed
+from mnistladder.executors import Executor
+from mnistladder.members import Members, mean_probabilities
+from mnistladder.records import Record
+from mnistladder.stages import Stage, member_stages
+
+
+@dataclass(frozen=True)
+class Target:
+    """A rung at a root seed: what is to be climbed."""
+
+    rung: Rung
+    seed: int
+    source: Source
+
+    @cached_property
+    def levels(self) -> list[list[Stage]]:
+        return member_stages(self.rung.config, self.seed, self.source)
+
+    @property
+    def stages(self) -> Iterator[Stage]:
+        return chain.from_iterable(self.levels)
+
+    @cached_property
+    def result_id(self) -> str:
+        """Follows from the rung's name and its members' keys; training again gives the same id."""
+        return digest([self.rung.name, [stage.key for stage in self.levels[-1]]])[:16]
+
+
+@dataclass(frozen=True)
+class Climbed:
+    """A target's result; `reused` if its record was there before."""
+
+    target: Target
+    record: Record
+    reused: bool
+
+
+@dataclass(frozen=True)
+class Fallen:
+    """A target that has no result, and why."""
+
+    target: Target
+    text: str
+    exit_code: ExitCode
+
+
+Outcome = Climbed | Fallen
+
+
+class Ladder:
+    """Targets, the folder they are stored in, and the stages that are still to be trained."""
+
+    def __init__(self, targets: Sequence[Target], runs: Path) -> None:
+        self.targets = targets
+        self.runs = runs
+        self.members = Members(runs)
+        known = {
+            target: results.find_result(runs, target.rung.name, target.result_id)
+            for target in targets
+        }
+        self.known = {target: record for target, record in known.items() if record is not None}
+        self.missing = {
+            stage.key: stage
+            for target in targets
+            if target not in self.known
+            for stage in target.stages
+            if not self.members.is_stored(stage.key)
+        }
+
+    def climb(
+        self, executor: Executor | None, emit: Callable[[Event], None], keep_going: bool = False
+    ) -> Iterator[Outcome]:
+        """Trains what is missing and yields each target's outcome as soon as it is decided.
+
+        `executor` may be None where nothing is missing. Without `keep_going` the first failure ends
+        the climb. Raises CorruptError for damaged stored files, ResourceError for a full disk.
+        """
+        undecided = list(self.targets)
+        waiting, running, failed = dict(self.missing), set[str](), dict[str, Failed]()
+        while True:
+            for target in [t for t in undecided if self._is_decided(t, waiting, running, failed)]:
+                undecided.remove(target)
+                outcome = self._decide(target, failed)
+                yield outcome
+                if isinstance(outcome, Fallen) and not keep_going:
+                    return
+            if not undecided:
+                return
+            assert executor is not None, "stages are missing, and nothing runs them"
+            for stage in list(waiting.values()):
+                open_needs = [key for key in stage.needs if key in waiting or key in running]
+                if executor.free and not open_needs:
+                    executor.submit(waiting.pop(stage.key))
+                    running.add(stage.key)
+            ended = executor.finish_one()
+            running.remove(ended.key)
+            if isinstance(ended, Failed):
+                failed[ended.key] = ended
+                self._drop_dependents(ended, waiting, failed)
+            emit(ended)
+
+    @staticmethod
+    def _is_decided(
+        target: Target, waiting: dict[str, Stage], running: set[str], failed: dict[str, Failed]
+    ) -> bool:
+        keys = [stage.key for stage in target.stages]
+        if any(key in failed for key in keys):
+            return True
+        return not any(key in waiting or key in running for key in keys)
+
+    @staticmethod
+    def _drop_dependents(
+        failure: Failed, waiting: dict[str, Stage], failed: dict[str, Failed]
+    ) -> None:
+        """What builds on a failed stage fails with it, for the same reason."""
+        for key, stage in list(waiting.items()):
+            if any(need in failed for need in stage.needs):
+                failed[key] = Failed(key, failure.text, failure.exit_code)
+                del waiting[key]
+
+    def _decide(self, target: Target, failed: dict[str, Failed]) -> Outcome:
+        if target in self.known:
+            return Climbed(target, self.known[target], reused=True)
+        for stage in target.stages:
+            if failure := failed.get(stage.key):
+                return Fallen(target, failure.text, failure.exit_code)
+        record = make_result(target, self.members)
+        results.add_result(self.runs, record)
+        return Climbed(target, record, reused=False)
+
+
+def make_result(target: Target, members: Members) -> Record:
+    """The record of a target whose stages are all stored. Raises CorruptError."""
+    config = target.rung.config
+    final = target.levels[-1]
+    stage_records = [members.record(stage.key) for stage in final]
+    each = [members.probabilities(stage.key) for stage in final]
+    labels = target.source.test_labels()
+    member_errors = [int((p.argmax(1) != labels).sum()) for p in each]
+    if member_errors != [record["test_errors"] for record in stage_records]:
+        raise CorruptError(f"{members.root}: stored errors do not fit the stored probabilities")
+    last = stage_records[-1]
+    all_records = [members.record(stage.key) for stage in target.stages]
+    return {
+        "result_id": target.result_id,
+        "rung": target.rung.name,
+        "overrides": list(target.rung.overrides),
+        "title": config.title,
+        "published_accuracy": config.published.accuracy if config.published else None,
+        "config": resolved(config),
+        "config_sha256": digest(recipe(config)),
+        "seed": target.seed,
+        "members": config.members,
+        "member_keys": [stage.key for stage in final],
+        "member_seeds": [stage.seed for stage in final],
+        "member_errors": member_errors,
+        **_scores(mean_probabilities(each), labels),
+        "parameters": config.parameters * config.members,
+        "epochs": config.epochs,
+        "images_seen": sum(record["images_seen"] for record in all_records),
+        "train_s": (train_s := round(sum(record["train_s"] for record in all_records), 3)),
+        "total_s": round(sum(record["total_s"] for record in all_records), 3),
+        "images_per_s": round(sum(r["images_seen"] for r in all_records) / max(train_s, 1e-3)),
+        "transductive": config.transductive,
+        "data": last["data"],
+        "device": "+".join(sorted({record["device"] for record in all_records})),
+        **{key: last[key] for key in MACHINE},
+        "started": min(record["started"] for record in all_records),
+        "ended": max(record["ended"] for record in all_records),
+    }
+
+
+MACHINE = ("device_name", "cpu_capability", "threads", "precision", "versions", "git")
+
+
+def _scores(probabilities: np.ndarray, labels: np.ndarray) -> Record:
+    """Errors, loss and what can be compared image by image, of averaged probabilities N x 10."""
+    predictions = probabilities.argmax(1).astype(np.uint8)
+    wrong = np.flatnonzero(predictions != labels)
+    of_truth = probabilities[np.arange(len(labels)), labels].clip(1e-7)
+    return {
+        "test_images": len(labels),
+        "errors": len(wrong),
+        "accuracy": round(100 * (1 - len(wrong) / len(labels)), 4),
+        "loss": round(float(-np.log(of_truth).mean()), 6),
+        "per_class_errors": np.bincount(labels[wrong], minlength=10).tolist(),
+        "wrong_images": wrong.tolist(),
+        "predictions_sha256": storage.hash_bytes(predictions.tobytes()),
+    }
+
+
+def needed_epochs(stages: Iterable[Stage]) -> int:
+    """Epochs that the stages have between them."""
+    return sum(stage.epochs for stage in stages)

@@ -1,0 +1,134 @@
+"""Stored stages: `members/<key>/` with the finished network, or how far its training got.
+
+A finished stage is what its record.json says; a begun one is what progress.json says. Each is written
+last, names the other files by hash, and so no crash leaves a half-truth.
+"""
+
+import io
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from numpy.typing import NDArray
+
+from mnistladder import records, storage
+from mnistladder.config import resolved
+from mnistladder.errors import CorruptError
+from mnistladder.records import Record
+from mnistladder.stages import Stage
+
+RECORD, PROGRESS = "record.json", "progress.json"
+HISTORY, PROBABILITIES, CHECKPOINT = "history.jsonl", "probabilities.npy", "checkpoint.safetensors"
+
+
+@dataclass
+class Progress:
+    """A stage up to its last finished epoch: a checkpoint's bytes and one history row an epoch."""
+
+    checkpoint: bytes = b""
+    history: list[Record] = field(default_factory=list)
+    resumed: int = 0
+
+
+class Members:
+    """The stages stored under a runs folder."""
+
+    def __init__(self, runs: Path) -> None:
+        self.root = runs / "members"
+
+    def lock_path(self, key: str) -> Path:
+        return self.root / f"{key}.lock"
+
+    def is_stored(self, key: str) -> bool:
+        return (self.root / key / RECORD).exists()
+
+    def record(self, key: str) -> Record:
+        """The record of a finished stage. Raises CorruptError."""
+        path = self.root / key / RECORD
+        try:
+            return records.unseal(path.read_bytes(), str(path))
+        except OSError as error:
+            raise CorruptError(f"{path}: cannot be read: {error.strerror}") from None
+
+    def _file(self, key: str, name: str) -> bytes:
+        return storage.read_verified(self.root / key / name, self.record(key)["files"][name])
+
+    def probabilities(self, key: str) -> NDArray[np.float32]:
+        """Softmax outputs of a finished stage on the test images, N x 10. Raises CorruptError."""
+        return np.load(io.BytesIO(self._file(key, PROBABILITIES)), allow_pickle=False)
+
+    def checkpoint(self, key: str) -> bytes:
+        """Weights and optimizer state of a finished stage. Raises CorruptError."""
+        return self._file(key, CHECKPOINT)
+
+    def history(self, key: str) -> list[Record]:
+        """One row for each epoch of a finished stage. Raises CorruptError."""
+        return [json.loads(line) for line in self._file(key, HISTORY).splitlines()]
+
+    def progress(self, key: str) -> Progress:
+        """How far a stage got; nothing if it was never begun. Raises CorruptError."""
+        path = self.root / key / PROGRESS
+        if not path.exists():
+            return Progress()
+        record = records.unseal(path.read_bytes(), str(path))
+        checkpoint = storage.read_verified(path.parent / record["file"], record["file_sha256"])
+        return Progress(checkpoint, record["history"], record["resumed"])
+
+    def save_progress(self, key: str, progress: Progress) -> None:
+        """Stores an epoch's end; the checkpoint before it goes only when this one stands."""
+        folder = self.root / key
+        name = f"epoch-{progress.history[-1]['epoch']:04d}.safetensors"
+        storage.write(folder / name, progress.checkpoint)
+        content = {
+            "file": name,
+            "file_sha256": storage.hash_bytes(progress.checkpoint),
+            "history": progress.history,
+            "resumed": progress.resumed,
+        }
+        storage.write(folder / PROGRESS, records.seal(content))
+        self._sweep(folder, keep=name)
+
+    def drop_progress(self, key: str) -> list[Path]:
+        """Sets the files of a damaged progress aside; returns where they are now."""
+        folder = self.root / key
+        damaged = [folder / PROGRESS, *folder.glob("epoch-*.safetensors")]
+        return [storage.set_aside(path) for path in damaged if path.exists()]
+
+    def finish(
+        self,
+        stage: Stage,
+        progress: Progress,
+        probabilities: NDArray[np.float32],
+        about: dict[str, Any],
+    ) -> None:
+        """Stores a finished stage; its record comes last and makes it exist."""
+        folder = self.root / stage.key
+        packed = io.BytesIO()
+        np.save(packed, probabilities, allow_pickle=False)
+        rows = "".join(json.dumps(row) + "\n" for row in progress.history)
+        files = {
+            CHECKPOINT: progress.checkpoint,
+            PROBABILITIES: packed.getvalue(),
+            HISTORY: rows.encode(),
+            "config.yaml": yaml.safe_dump(resolved(stage.config), sort_keys=False).encode(),
+        }
+        for name, content in files.items():
+            storage.write(folder / name, content)
+        hashes = {name: storage.hash_bytes(content) for name, content in files.items()}
+        record = {"key": stage.key, "seed": stage.seed, **about, "files": hashes}
+        storage.write(folder / RECORD, records.seal(record))
+        storage.remove(folder / PROGRESS)
+        self._sweep(folder, keep="")
+
+    def _sweep(self, folder: Path, keep: str) -> None:
+        for path in folder.glob("epoch-*.safetensors"):
+            if path.name != keep:
+                storage.remove(path)
+
+
+def mean_probabilities(each: list[NDArray[np.float32]]) -> NDArray[np.float64]:
+    """The members' mean, N x 10, added in their order in double precision."""
+    return np.sum(np.stack(each).astype(np.float64), axis=0) / len(each)

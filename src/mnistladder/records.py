@@ -1,0 +1,31 @@
+"""JSON records that carry their own SHA-256, so that damage is found before it is believed."""
+
+import json
+from typing import Any
+
+from mnistladder.config import digest
+from mnistladder.errors import CorruptError
+
+SCHEMA = 1
+Record = dict[str, Any]
+
+
+def seal(content: Record) -> bytes:
+    """The record as JSON text with its schema version and its hash."""
+    body = {"schema": SCHEMA, **content}
+    return (json.dumps({**body, "sha256": digest(body)}, indent=1, allow_nan=False) + "\n").encode()
+
+
+def unseal(raw: bytes, where: str) -> Record:
+    """The record of a sealed text, without its hash. Raises CorruptError."""
+    try:
+        record = json.loads(raw)
+        sha256 = record.pop("sha256")
+        schema = record["schema"]
+    except (ValueError, KeyError, AttributeError, TypeError, RecursionError):
+        raise CorruptError(f"{where}: no record of mnistladder") from None
+    if schema != SCHEMA:
+        raise CorruptError(f"{where}: schema {schema}, this mnistladder reads schema {SCHEMA}")
+    if digest(record) != sha256:
+        raise CorruptError(f"{where}: damaged or edited: its SHA-256 does not match its content")
+    return record

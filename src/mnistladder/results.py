@@ -1,0 +1,68 @@
+"""Result records, one immutable file each, and the leaderboard that is derived from them."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from mnistladder import records, storage
+from mnistladder.errors import CorruptError, UsageError
+from mnistladder.records import Record
+
+BOARD = "leaderboard.json"
+NOT_ON_THE_BOARD = ("wrong_images", "config")  # large, and to be had from the record
+
+
+def result_path(runs: Path, rung: str, result_id: str) -> Path:
+    return runs / "results" / rung / f"{result_id}.json"
+
+
+def load_result(path: Path) -> Record:
+    """A result record. Raises CorruptError."""
+    try:
+        return records.unseal(path.read_bytes(), str(path))
+    except OSError as error:
+        raise CorruptError(f"{path}: cannot be read: {error.strerror}") from None
+
+
+def find_result(runs: Path, rung: str, result_id: str) -> Record | None:
+    """The stored record of that id, if there is one. Raises CorruptError."""
+    path = result_path(runs, rung, result_id)
+    return load_result(path) if path.exists() else None
+
+
+def add_result(runs: Path, result: Record) -> None:
+    """Stores a new record, once, and derives the leaderboard anew."""
+    path = result_path(runs, result["rung"], result["result_id"])
+    storage.create(path, records.seal(result))
+    rebuild_board(runs)
+
+
+def all_results(runs: Path) -> Iterator[Record]:
+    """Every stored record, in order of rung, seed and id. Raises CorruptError."""
+    found = [load_result(path) for path in (runs / "results").glob("*/*.json")]
+    yield from sorted(found, key=lambda record: [record[k] for k in ("rung", "seed", "result_id")])
+
+
+def rebuild_board(runs: Path) -> Path:
+    """Derives leaderboard.json from the records; its path. The same records give the same bytes."""
+    path = runs / BOARD
+    with storage.lock(runs / f"{BOARD}.lock"):
+        rows = [
+            {key: value for key, value in record.items() if key not in NOT_ON_THE_BOARD}
+            for record in all_results(runs)
+        ]
+        storage.write(path, records.seal({"results": rows}))
+    return path
+
+
+def load_board(path: Path) -> list[Record]:
+    """The leaderboard's results; none where there is no board. Raises CorruptError, UsageError."""
+    if not path.exists():
+        return []
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read: {error.strerror}") from None
+    results = records.unseal(raw, str(path)).get("results")
+    if not isinstance(results, list):
+        raise CorruptError(f"{path}: no leaderboard of mnistladder")
+    return results

@@ -1,0 +1,97 @@
+"""The unit that is trained, stored and resumed: some phases of one member, known by its content."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from mnistladder.config import Config, Phase, digest, recipe
+from mnistladder.data import Source
+from mnistladder.streams import member_seeds
+
+RECIPE_VERSION = 1  # raised when the engine computes something else from the same config
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A member's phases from its previous stage up to the next pseudo-labelling point."""
+
+    config: Config
+    seed: int  # the member's
+    phase_count: int  # phases trained when the stage is done, counted from the first
+    source: Source
+    previous: str | None = None  # the key of the member's stage before
+    teachers: tuple[str, ...] = ()  # keys of the stages whose average labels the pool
+    first_phase: int = 0
+
+    @property
+    def phases(self) -> tuple[Phase, ...]:
+        return self.config.phases[self.first_phase : self.phase_count]
+
+    @property
+    def first_epoch(self) -> int:
+        return sum(phase.epochs for phase in self.config.phases[: self.first_phase])
+
+    @property
+    def epochs(self) -> int:
+        """Epochs of this stage alone."""
+        return sum(phase.epochs for phase in self.phases)
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Keys of the stages that must be stored before this one can start."""
+        own = (self.previous,) if self.previous else ()
+        return own + self.teachers
+
+    @cached_property
+    def key(self) -> str:
+        """SHA-256 of all that decides what is trained; equal keys are trained once.
+
+        The number of members counts only through the teachers, and augmentation only once used, so
+        that rungs which train the same networks share them.
+        """
+        content: dict[str, Any] = recipe(self.config)
+        for irrelevant in ("members", "pool"):
+            content.pop(irrelevant, None)
+        content["phases"] = content["phases"][: self.phase_count]
+        if not any(phase.augment for phase in self.config.phases[: self.phase_count]):
+            content.pop("augment", None)
+        if self.teachers:
+            content["pool"] = self.config.pool
+        content |= {
+            "recipe_version": RECIPE_VERSION,
+            "data": self.source.sha256,
+            "seed": self.seed,
+            "teachers": list(self.teachers),
+        }
+        return digest(content)[:32]
+
+    def position(self, epoch: int) -> tuple[int, int]:
+        """Phase index and epoch within that phase of the member's epoch number `epoch`."""
+        for index, phase in enumerate(self.config.phases):
+            if epoch < phase.epochs:
+                return index, epoch
+            epoch -= phase.epochs
+        raise IndexError(epoch)
+
+
+def member_stages(config: Config, seed: int, source: Source) -> list[list[Stage]]:
+    """The stages of a rung's members at a root seed, one list for each point of labelling.
+
+    Within a list the order is that of the members; the last list is the finished rung.
+    """
+    points = [i for i, phase in enumerate(config.phases) if phase.pseudo_per_batch]
+    levels: list[list[Stage]] = []
+    for first, end in zip([0, *points], [*points, len(config.phases)], strict=True):
+        before = levels[-1] if levels else []
+        teachers = tuple(stage.key for stage in before)
+        levels.append(
+            [
+                Stage(config, member, end, source, key, teachers, first)
+                for member, key in zip(
+                    member_seeds(seed, config.members),
+                    teachers or [None] * config.members,
+                    strict=True,
+                )
+            ]
+        )
+    return levels
