@@ -1,7 +1,7 @@
 """One random affine map per image, a whole epoch at once.
 
-The map is the one of the article's library: rotation x shear x zoom about the image centre, with the
-shear matrix [[1, -sin s], [0, cos s]] in (row, column) order, pixels outside repeated from the edge.
+The map is that of the article's library: rotation x shear x zoom about the image centre, with the
+shear matrix [[1, -sin s], [0, cos s]] in (row, column) order; edge pixels are repeated outside.
 """
 
 import math
@@ -38,7 +38,7 @@ def draw_maps(ranges: Augment, count: int, generator: torch.Generator) -> Tensor
 
 
 def warp(images: Tensor, maps: Tensor, interpolation: str) -> Tensor:
-    """Images N x 1 x 28 x 28, bytes or floats, resampled by their maps; floats of the same scale."""
+    """Images N x 1 x 28 x 28, bytes or floats, resampled by their maps; always floats."""
     warped = torch.empty(images.shape, dtype=torch.float32, device=images.device)
     for start in range(0, len(images), CHUNK):
         part = slice(start, start + CHUNK)

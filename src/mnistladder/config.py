@@ -3,8 +3,6 @@
 This module knows neither files nor torch; `loading` reads the files, `network` builds the model.
 """
 
-import hashlib
-import json
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -51,7 +49,7 @@ class Phase(Model):
 
 
 class Augment(Model):
-    """Ranges r of one random affine map per image: each drawn from [-r, r], zoom from [1-r, 1+r]."""
+    """Ranges r of an image's random affine map: drawn from [-r, r], zoom from [1-r, 1+r]."""
 
     rotate_deg: float = Field(0.0, ge=0, le=180)
     shear_deg: float = Field(0.0, ge=0, le=80)
@@ -191,7 +189,7 @@ def resolved(config: Config) -> dict[str, Any]:
 
 
 def recipe(config: Config) -> dict[str, Any]:
-    """What decides training, defaults left out, so that a new key with a default changes no hash."""
+    """What decides training; without defaults, so that a new key changes no old hash."""
     about = {"title", "published", "model"}
     data = config.model_dump(by_alias=True, exclude=about, exclude_defaults=True)
     data["model"] = [
@@ -200,9 +198,3 @@ def recipe(config: Config) -> dict[str, Any]:
     if "optimizer" in data:  # the name is a default of its class, but decides the class
         data["optimizer"]["name"] = config.optimizer.name
     return data
-
-
-def digest(data: Any) -> str:
-    """SHA-256 of the canonical JSON of plain data."""
-    text = json.dumps(data, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return hashlib.sha256(text.encode()).hexdigest()

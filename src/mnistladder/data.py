@@ -8,7 +8,6 @@ import hashlib
 import io
 import struct
 import zlib
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -66,6 +65,11 @@ class Dataset:
         """Hash of the decoded arrays, so that packing does not matter."""
         return _hash_arrays(self.train, self.test)
 
+    @staticmethod
+    def class_counts(split: Split) -> list[int]:
+        """How many images of each digit a split has."""
+        return np.bincount(split.labels, minlength=CLASSES).tolist()
+
     def pixel_statistics(self) -> tuple[float, float]:
         """Mean and standard deviation of all training pixels, exact to a double's rounding."""
         counts = np.bincount(self.train.images.ravel(), minlength=256).astype(np.float64)
@@ -108,7 +112,9 @@ def find(name: str, folder: Path | None = None) -> Source:
         return Source(name, MNIST_DIR, MNIST_SHA256)
     cached = cache_dir() / name
     if not cached.is_dir():
-        raise DataError(f"{name}: not on this machine; fetch it: mnistladder data {name} --download")
+        raise DataError(
+            f"{name}: not on this machine; fetch it: mnistladder data {name} --download"
+        )
     recorded = (cached / "arrays.sha256").read_text().strip()
     return Source(name, cached, recorded)
 
@@ -226,7 +232,5 @@ def _hash_arrays(*splits: Split) -> str:
     for split in splits:
         for array in (split.images, split.labels):
             digest.update(repr(array.shape).encode())
-            digest.update(np.ascontiguousarray(array))
+            digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()
-
-

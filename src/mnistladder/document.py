@@ -100,8 +100,7 @@ def parse(text: str, file: str) -> Document:
         if not isinstance(second := next(events), yaml.StreamEndEvent):
             document.report(_place(second), "a second document; a config is one document")
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        place = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+        place = _mark_place(error.problem_mark)
         raise ConfigError([Problem(file, *place, f"not YAML: {error.problem}")]) from None
     except yaml.YAMLError as error:
         first = str(error).splitlines()[0]
@@ -110,7 +109,20 @@ def parse(text: str, file: str) -> Document:
 
 
 def _place(event: yaml.Event) -> Place:
-    return event.start_mark.line + 1, event.start_mark.column + 1
+    return _mark_place(event.start_mark)
+
+
+def _mark_place(mark: Any) -> Place:
+    """Line and column from 1; PyYAML counts from 0, and may know no place."""
+    return (mark.line + 1, mark.column + 1) if mark else (1, 1)
+
+
+def _refuse_extras(doc: Document, event: yaml.Event, place: Place) -> None:
+    """Keeps a problem for an anchor or a tag; where these stand, a value stands too."""
+    if anchor := getattr(event, "anchor", None):
+        doc.report(place, f"anchor `&{anchor}`: a config has no anchors")
+    if tag := getattr(event, "tag", None):
+        doc.report(place, f"tag `{tag}`: a config has no tags")
 
 
 def _node(doc: Document, events: Iterator[yaml.Event], event: yaml.Event, path: Path) -> Any:
@@ -119,10 +131,7 @@ def _node(doc: Document, events: Iterator[yaml.Event], event: yaml.Event, path: 
     if isinstance(event, yaml.AliasEvent):
         doc.report(place, f"alias `*{event.anchor}`: write the value out")
         return None
-    if event.anchor is not None:
-        doc.report(place, f"anchor `&{event.anchor}`: a config has no anchors")
-    if event.tag is not None:
-        doc.report(place, f"tag `{event.tag}`: a config has no tags")
+    _refuse_extras(doc, event, place)
     if len(path) > MAX_DEPTH:
         raise ConfigError([Problem(doc.file, *place, f"nested more than {MAX_DEPTH} deep")])
     kinds: dict[type, Callable[..., Any]] = {

@@ -28,7 +28,7 @@ def versions() -> dict[str, str | None]:
 
 @cache
 def git_state() -> dict[str, Any]:
-    """Commit and dirty flag of the checkout that the code runs from; None for an installed wheel."""
+    """Commit and dirty flag of the checkout that the code runs from; None for a wheel."""
     top = Path(__file__).parents[2]
     unknown = {"commit": None, "dirty": None}
     if not (top / ".git").exists() or not shutil.which("git"):
@@ -51,7 +51,9 @@ def cpu_name() -> str:
     """The processor's name as the system knows it."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
-        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+        return next(
+            line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")
+        )
     except (OSError, StopIteration):
         return platform.processor() or platform.machine()
 
@@ -65,7 +67,7 @@ def usable_cores() -> int:
 
 @cache
 def gpu_count() -> int:
-    """NVIDIA devices, by their device files or `nvidia-smi`; enough to choose a number of workers."""
+    """NVIDIA devices, by device files or `nvidia-smi`: enough to choose a number of workers."""
     files = len(list(Path("/dev").glob("nvidia[0-9]*")))
     if files or not shutil.which("nvidia-smi"):
         return files

@@ -1,7 +1,7 @@
-"""Where stages run: in this process, or in single-threaded worker processes, one stage at a time each.
+"""Where stages run: in this process, or in single-threaded workers, one stage at a time each.
 
-A worker that dies takes its stage's unfinished epoch with it and nothing else. Workers end when their
-parent does, however that dies.
+A worker that dies takes its stage's unfinished epoch with it and nothing else. Workers end when
+their parent does, however that dies.
 """
 
 import contextlib
@@ -58,7 +58,9 @@ def run_stage(stage: Stage, runs: Path, device: str, emit: Emit) -> Finished | F
         text = f"out of memory: {str(error).splitlines()[0] if str(error) else 'no room'}"
         return Failed(stage.key, f"{text}; try a smaller batch_size", ExitCode.RESOURCE)
     except Exception:  # a bug: its trace goes to the parent, other stages go on
-        return Failed(stage.key, f"a bug in mnistladder:\n{traceback.format_exc()}", ExitCode.FAILED)
+        return Failed(
+            stage.key, f"a bug in mnistladder:\n{traceback.format_exc()}", ExitCode.FAILED
+        )
     return Finished(stage.key)
 
 
@@ -165,7 +167,7 @@ class LocalProcesses:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Ends the workers at once: what they stored is whole, the epoch they are in is not kept."""
+        """Ends the workers at once; what they stored is whole, the begun epoch is not kept."""
         workers = [*self._idle, *self._busy.values()]
         for worker in workers:
             worker.process.terminate()

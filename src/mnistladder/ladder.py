@@ -9,13 +9,14 @@ from pathlib import Path
 import numpy as np
 
 from mnistladder import results, storage
-from mnistladder.config import Rung, digest, recipe, resolved
-from mnistladder.data import Source
+from mnistladder.config import Rung, recipe, resolved
+from mnistladder.cost import multiply_adds
+from mnistladder.data import MNIST_SHA256, Source
 from mnistladder.errors import CorruptError, ExitCode
 from mnistladder.events import Event, Failed
 from mnistladder.executors import Executor
 from mnistladder.members import Members, mean_probabilities
-from mnistladder.records import Record
+from mnistladder.records import Record, digest
 from mnistladder.stages import Stage, member_stages
 
 
@@ -161,7 +162,7 @@ def make_result(target: Target, members: Members) -> Record:
         "rung": target.rung.name,
         "overrides": list(target.rung.overrides),
         "title": config.title,
-        "published_accuracy": config.published.accuracy if config.published else None,
+        "published_accuracy": _published(target),
         "config": resolved(config),
         "config_sha256": digest(recipe(config)),
         "seed": target.seed,
@@ -170,7 +171,8 @@ def make_result(target: Target, members: Members) -> Record:
         "member_seeds": [stage.seed for stage in final],
         "member_errors": member_errors,
         **_scores(mean_probabilities(each), labels),
-        "parameters": config.parameters * config.members,
+        "parameters": config.parameters,
+        "multiply_adds": multiply_adds(config),
         "epochs": config.epochs,
         "images_seen": sum(record["images_seen"] for record in all_records),
         "train_s": (train_s := round(sum(record["train_s"] for record in all_records), 3)),
@@ -183,6 +185,12 @@ def make_result(target: Target, members: Members) -> Record:
         "started": min(record["started"] for record in all_records),
         "ended": max(record["ended"] for record in all_records),
     }
+
+
+def _published(target: Target) -> float | None:
+    """The article's figure, which says nothing of other data."""
+    published = target.rung.config.published
+    return published.accuracy if published and target.source.sha256 == MNIST_SHA256 else None
 
 
 MACHINE = ("device_name", "cpu_capability", "threads", "precision", "versions", "git")

@@ -1,8 +1,8 @@
 """The layer vocabulary: what a config may name, what shape comes out, how many parameters it has.
 
-A layer is a frozen pydantic model: its fields are its YAML keys. Shapes are (channels, height, width)
-or (features,), without the batch. Torch is imported only by `module`, so that commands which merely
-count and list start at once.
+A layer is a frozen pydantic model: its fields are its YAML keys. Shapes are (channels, height,
+width) or (features,), without the batch. Torch is imported only by `module`, so that commands which
+merely count and list start at once.
 """
 
 from functools import cache
@@ -46,7 +46,7 @@ class Layer(BaseModel):
 
 
 class Normalize(Layer):
-    """(x - mean) / std with one mean and one standard deviation, by default the training pixels'."""
+    """(x - mean) / std, one number each, by default those of all training pixels."""
 
     mean: float | None = None
     std: Annotated[float, Field(gt=0)] | None = None
@@ -93,7 +93,7 @@ class Dense(Layer):
 
 
 class Conv(Layer):
-    """A 2-D convolution without activation; `same` padding gives ceil(size / stride) as in Keras."""
+    """A convolution without activation; `same` padding gives ceil(size / stride) as in Keras."""
 
     out: Size
     kernel: Kernel = 3
@@ -236,7 +236,8 @@ class Activation(Layer):
     def module(self, shape: Shape) -> "nn.Module":
         from torch import nn
 
-        return getattr(nn, self.torch_name)()
+        module: nn.Module = getattr(nn, self.torch_name)()
+        return module
 
 
 class Relu(Activation):

@@ -1,5 +1,6 @@
 """Config file -> Rung, or every mistake in it with its place and the nearest known name."""
 
+import re
 import stat
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
@@ -9,7 +10,20 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from mnistladder import document
-from mnistladder.config import INPUT_SHAPE, Config, Rung, ShapeError, layer_table
+from mnistladder.config import (
+    INPUT_SHAPE,
+    Adam,
+    AdamW,
+    Augment,
+    Config,
+    Phase,
+    Published,
+    Ramp,
+    Rung,
+    Sgd,
+    ShapeError,
+    layer_table,
+)
 from mnistladder.document import Document
 from mnistladder.errors import ConfigError, Problem, UsageError
 from mnistladder.layers import LAYERS, BatchNorm, Layer, find_layer, installed_layers
@@ -20,6 +34,7 @@ CONFIG_DIR = next(
     (path for path in (_PACKAGE / "configs", _PACKAGE.parents[1] / "configs") if path.is_dir()),
     _PACKAGE / "configs",
 )
+_NUMBER = re.compile(r"model(\d+)")
 MAX_PARAMETERS = 200_000_000
 MAX_ACTIVATION_BYTES = 8 << 30
 
@@ -35,6 +50,15 @@ _EXPECTED = {  # pydantic's error types in words of YAML
     "too_short": "at least one entry",
     "union_tag_not_found": "a mapping with a `name`",
 }
+
+_PARTS: dict[str, type[BaseModel]] = {  # the models inside a config, by their keys
+    "phases": Phase,
+    "lr": Ramp,
+    "augment": Augment,
+    "optimizer": Adam,
+    "published": Published,
+}
+_OPTIMIZERS: dict[str, type[BaseModel]] = {"adam": Adam, "adamw": AdamW, "sgd": Sgd}
 
 _Path = tuple[str | int, ...]
 _Mistake = tuple[_Path, str, bool]  # path, message, whether the key itself is wrong
@@ -63,7 +87,7 @@ def load_rung(reference: str, overrides: Sequence[str] = ()) -> Rung:
     path = find_config(reference)
     doc = document.parse(document.decode(_read(path), str(path)), str(path))
     name = path.stem
-    if not _is_name(name):
+    if not is_name(name):
         doc.report((1, 1), f"file name `{name}`: use letters, digits, `_`, `-` and `.`, at most 64")
     lines = _override(doc, overrides)
     config, mistakes = _validate(doc.data)
@@ -90,13 +114,14 @@ def _read(path: Path) -> bytes:
         with path.open("rb") as file:
             return file.read(document.MAX_BYTES + 1)
     except FileNotFoundError:
-        hint = did_you_mean(path.stem, shipped_names()).replace("; d", "; d")
+        hint = did_you_mean(path.stem, shipped_names())
         raise UsageError(f"{path}: no such file{hint}") from None
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}") from None
 
 
-def _is_name(name: str) -> bool:
+def is_name(name: str) -> bool:
+    """Whether a rung may have this name: it becomes part of paths, tables and commands."""
     allowed = set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-")
     return set(name) <= allowed and name[:1].isalnum() and len(name) <= 64
 
@@ -153,7 +178,10 @@ def _validate(data: Any) -> tuple[Config | None, list[_Mistake]]:
         fields = {**data, "model": stand_in} if "model" in data else data
         config = Config.model_validate(fields)
     except ValidationError as error:
-        return None, mistakes + [_mistake(Config, data, entry) for entry in error.errors()]
+        # Of a list with a wrong entry pydantic also says that it is too short.
+        entries = [e for e in error.errors() if e["type"] != "too_short" or not e["input"]]
+        mistakes += [_mistake(Config, data, entry) for entry in entries]
+        return None, _without_echoes(mistakes)
     if mistakes:
         return None, mistakes
     return config, _contradictions(config)
@@ -187,7 +215,7 @@ def _layers(raw: Any) -> tuple[tuple[Layer, ...], list[_Mistake]]:
         except ValidationError as error:
             where = path if isinstance(item, str) else (*path, name)
             mistakes += [_mistake(kind, fields, entry, where) for entry in error.errors()]
-    return tuple(layers), mistakes
+    return tuple(layers), _without_echoes(mistakes)
 
 
 def _single(item: Any) -> tuple[str | None, Any]:
@@ -207,9 +235,7 @@ def _shape_mistakes(layers: tuple[Layer, ...]) -> list[_Mistake]:
     return []
 
 
-def _mistake(
-    kind: type[BaseModel], data: Any, entry: Any, prefix: _Path = ()
-) -> _Mistake:
+def _mistake(kind: type[BaseModel], data: Any, entry: Any, prefix: _Path = ()) -> _Mistake:
     """One pydantic error in our words. Tags that pydantic puts into the path are dropped."""
     path: list[str | int] = []
     here, model = data, kind
@@ -220,7 +246,7 @@ def _mistake(
             here = here[part]
     name, place = entry["loc"][-1] if entry["loc"] else "", (*prefix, *path)
     if entry["type"] == "extra_forbidden":
-        known = _known_keys(kind, entry["loc"][:-1], data)
+        known = _known_keys(kind, tuple(path), data)
         hint = did_you_mean(str(name), known) or f"; known: {', '.join(known)}"
         return place, f"unknown key `{name}`{hint}", True
     if entry["type"] == "missing":
@@ -230,29 +256,27 @@ def _mistake(
     return place, f"`{key}`: expected {wanted}, found {_found(entry['input'])}", False
 
 
-def _known_keys(kind: type[BaseModel], loc: _Path, data: Any) -> list[str]:
-    """The keys allowed where the path `loc` leads, read from the JSON schema of the model."""
-    schema = Config.model_json_schema() if kind is Config else kind.model_json_schema()
-    node: Any = schema
-    for part in loc:
-        node = _step(schema, node, part)
-    return sorted(_deref(schema, node).get("properties", {}))
+def _known_keys(kind: type[BaseModel], path: _Path, data: Any) -> list[str]:
+    """The keys allowed beside the one at `path`, in a layer (`kind`) or anywhere in a config."""
+    parents = [part for part in path[:-1] if isinstance(part, str)]
+    if kind is Config and parents:
+        chosen = data["optimizer"].get("name", "adam") if parents[-1] == "optimizer" else ""
+        kind = _OPTIMIZERS.get(chosen) or _PARTS[parents[-1]]
+    return sorted(field.alias or name for name, field in kind.model_fields.items())
 
 
-def _deref(schema: dict[str, Any], node: dict[str, Any]) -> dict[str, Any]:
-    while "$ref" in node:
-        node = schema["$defs"][node["$ref"].rsplit("/", 1)[1]]
-    options = [option for option in node.get("anyOf", []) if "$ref" in option]
-    return _deref(schema, options[0]) if options else node
-
-
-def _step(schema: dict[str, Any], node: dict[str, Any], part: str | int) -> dict[str, Any]:
-    if "discriminator" in node and part in node["discriminator"]["mapping"]:
-        return {"$ref": node["discriminator"]["mapping"][part]}
-    node = _deref(schema, node)
-    if isinstance(part, int):
-        return node.get("items", {})
-    return node.get("properties", {}).get(part, node)  # a tag is no step
+def _without_echoes(mistakes: list[_Mistake]) -> list[_Mistake]:
+    """Drops what another mistake explains: a missing key beside its misspelling."""
+    explained = {
+        (path[:-1], text.split("did you mean `")[1].split("`")[0])
+        for path, text, _ in mistakes
+        if "did you mean `" in text
+    }
+    return [
+        (path, text, at_key)
+        for path, text, at_key in mistakes
+        if not (text.startswith("missing key `") and (path, text.split("`")[1]) in explained)
+    ]
 
 
 def _contradictions(config: Config) -> list[_Mistake]:
@@ -308,3 +332,30 @@ def _found(value: Any) -> str:
         return names[type(value)]
     text = repr(value) if isinstance(value, str) else str(value).lower()
     return text if len(text) <= 60 else text[:57] + "..."
+
+
+def select_rungs(references: Sequence[str]) -> list[Rung]:
+    """The rungs of names, paths, numbers and ranges such as `1-9`, each once; none means all.
+
+    Raises UsageError, ConfigError.
+    """
+    return [load_rung(name) for name in rung_names(references) or shipped_names()]
+
+
+def rung_names(references: Sequence[str]) -> list[str]:
+    """The references with numbers and ranges spelt out, each once. Raises UsageError."""
+    names = [name for part in references for name in _numbered(part) or [part]]
+    return list(dict.fromkeys(names))
+
+
+def _numbered(reference: str) -> list[str]:
+    """The shipped rungs that a number or a range means; nothing if it is neither."""
+    match = re.fullmatch(r"(\d{1,4})(?:-(\d{1,4}))?", reference)
+    if not match:
+        return []
+    first, last = int(match[1]), int(match[2] or match[1])
+    numbers = {name: int(found[1]) for name in shipped_names() if (found := _NUMBER.match(name))}
+    chosen = [name for name, number in numbers.items() if first <= number <= last]
+    if not chosen:
+        raise UsageError(f"{reference}: no such rungs; the ladder has 1 to {max(numbers.values())}")
+    return chosen

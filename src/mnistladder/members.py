@@ -1,7 +1,7 @@
 """Stored stages: `members/<key>/` with the finished network, or how far its training got.
 
-A finished stage is what its record.json says; a begun one is what progress.json says. Each is written
-last, names the other files by hash, and so no crash leaves a half-truth.
+A finished stage is what its record.json says; a begun one is what progress.json says. Each is
+written last and names the other files by hash, so that no crash leaves a half-truth.
 """
 
 import io

@@ -1,5 +1,6 @@
 """The few torch modules and initialisers that torch.nn does not have under these names."""
 
+from collections.abc import Callable
 from typing import TypeVar
 
 import torch
@@ -7,7 +8,7 @@ from torch import Tensor, nn
 
 Module = TypeVar("Module", nn.Linear, nn.Conv2d)
 
-INITIALIZERS = {
+INITIALIZERS: dict[str, Callable[[Tensor], Tensor]] = {
     "glorot_uniform": nn.init.xavier_uniform_,
     "glorot_normal": nn.init.xavier_normal_,
     "he_uniform": lambda weight: nn.init.kaiming_uniform_(weight, nonlinearity="relu"),

@@ -1,13 +1,19 @@
 """JSON records that carry their own SHA-256, so that damage is found before it is believed."""
 
+import hashlib
 import json
 from typing import Any
 
-from mnistladder.config import digest
 from mnistladder.errors import CorruptError
 
 SCHEMA = 1
 Record = dict[str, Any]
+
+
+def digest(data: Any) -> str:
+    """SHA-256 of the canonical JSON of plain data."""
+    text = json.dumps(data, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def seal(content: Record) -> bytes:

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from mnistladder.config import Config, Phase, digest, recipe
+from mnistladder.config import Config, Phase, recipe
 from mnistladder.data import Source
+from mnistladder.records import digest
 from mnistladder.streams import member_seeds
 
 RECIPE_VERSION = 1  # raised when the engine computes something else from the same config

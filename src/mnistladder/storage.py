@@ -18,7 +18,7 @@ def write(path: Path, content: bytes) -> None:
     Raises ResourceError where the disk refuses.
     """
     with _temporary(path, content) as temporary:
-        os.replace(temporary, path)
+        temporary.replace(path)
 
 
 def create(path: Path, content: bytes) -> bool:
@@ -35,17 +35,18 @@ def create(path: Path, content: bytes) -> bool:
 
 
 @contextlib.contextmanager
-def _temporary(path: Path, content: bytes) -> Iterator[str]:
+def _temporary(path: Path, content: bytes) -> Iterator[Path]:
     """A synced file beside `path`, gone at the end; the caller renames or links it."""
     temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+        temporary = Path(name)
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
+        temporary.chmod(0o644)
         yield temporary
         _sync_folder(path.parent)
     except OSError as error:
@@ -53,7 +54,7 @@ def _temporary(path: Path, content: bytes) -> Iterator[str]:
     finally:
         if temporary is not None:
             with contextlib.suppress(OSError):
-                os.unlink(temporary)
+                temporary.unlink()
 
 
 def _sync_folder(folder: Path) -> None:
@@ -122,3 +123,9 @@ def check_writable(folder: Path) -> None:
     """Proves by a real write that results can be stored there. Raises ResourceError."""
     with _temporary(folder / "probe", b"probe"):
         pass
+
+
+def remove_empty(folder: Path) -> None:
+    """Removes a folder that holds nothing; any other stays."""
+    with contextlib.suppress(OSError):
+        folder.rmdir()

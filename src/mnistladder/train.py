@@ -1,4 +1,4 @@
-"""The training engine: one epoch's inputs, then the only hot loop. No files, no JSON, no terminal."""
+"""The training engine: an epoch's inputs, then the only hot loop. No files, no terminal."""
 
 import math
 from collections.abc import Callable
@@ -102,7 +102,7 @@ def mixed_order(
     """Indices of an epoch in batch order: `count` training images, each once, then pool images.
 
     Every batch ends with exactly `pseudo_per_batch` of the pool, numbered from `count` on; the pool
-    is walked in a new order each time round. The last batch has what is left of the training images.
+    is walked in a new order each time round. The last batch has what is left of the real images.
     """
     pseudo = phase.pseudo_per_batch
     real = config.batch_size - pseudo
@@ -125,7 +125,7 @@ def assemble_epoch(
     seed: int,
     epoch: int,
 ) -> Images:
-    """All that is random about an epoch's inputs: images (distorted if the phase says so), in order.
+    """All that is random about an epoch's inputs: images in order, distorted if so planned.
 
     `epoch` counts the member's epochs from 0 across phases; `pool` carries the guessed labels.
     """

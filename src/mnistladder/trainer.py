@@ -41,14 +41,14 @@ class Digits:
 def load_digits(source: Source, device: torch.device) -> Digits:
     """The data set as tensors on the device; kept for the next stage. Raises DataError."""
     dataset = source.load()
-    splits = [
+    train_images, test_images = (
         Images(
             torch.from_numpy(split.images.copy())[:, None].to(device),
             torch.from_numpy(split.labels.astype(np.int64)).to(device),
         )
         for split in (dataset.train, dataset.test)
-    ]
-    return Digits(*splits, dataset.pixel_statistics())
+    )
+    return Digits(train_images, test_images, dataset.pixel_statistics())
 
 
 @dataclass
@@ -61,7 +61,7 @@ class Member:
     @classmethod
     def new(cls, stage: Stage, digits: Digits, device: torch.device) -> "Member":
         built = network.build(stage.config.model, stage.seed, digits.statistics)
-        built = built.to(device, memory_format=torch.channels_last)
+        built = built.to(device).to(memory_format=torch.channels_last)
         return cls(built, train.make_optimizer(stage.config, built))
 
     def save(self) -> bytes:
@@ -72,9 +72,7 @@ class Member:
             for kind, value in state.items():
                 if value is not None:
                     tensors[f"{MOMENT}{kind}/{names[index]}"] = value
-        return safetensors.save(
-            {name: value.cpu().contiguous() for name, value in tensors.items()}
-        )
+        return safetensors.save({name: value.cpu().contiguous() for name, value in tensors.items()})
 
     def load(self, checkpoint: bytes) -> None:
         """Takes over the state of `save`. Raises CorruptError where it is another network's."""
@@ -100,7 +98,7 @@ class Member:
 
 
 def _in_layout_of(parameter: Tensor, value: Tensor) -> Tensor:
-    """The fused optimizers walk raw memory, so a moment must lie in memory as its parameter does."""
+    """A copy laid out in memory as the parameter is, for the fused optimizers walk raw memory."""
     if value.shape != parameter.shape:
         return value
     return torch.empty_like(parameter, requires_grad=False).copy_(value)

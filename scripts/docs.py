@@ -1,0 +1,89 @@
+"""Rewrites what is generated: output blocks of the README, config headers, the JSON Schema.
+
+`scripts/docs.py` writes, `scripts/docs.py --check` exits 1 if something is not current. A block is
+
+    <!-- begin: mnistladder list -->
+    (its output)
+    <!-- end -->
+"""
+
+import contextlib
+import io
+import json
+import os
+import re
+import shlex
+import sys
+from pathlib import Path
+
+TOP = Path(__file__).parents[1]
+BLOCK = re.compile(r"(<!-- begin: mnistladder (.*?) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
+EXPECT = re.compile(r"^# Expect: .*\n(?:#  {9}.*\n)*", re.MULTILINE)
+
+
+def run(arguments: str) -> str:
+    """What `mnistladder ARGUMENTS` prints on stdout in a checkout."""
+    from mnistladder.cli import app
+
+    output = io.StringIO()
+    with contextlib.redirect_stdout(output), contextlib.chdir(TOP):
+        app(shlex.split(arguments), standalone_mode=False)
+    return "\n".join(line.rstrip() for line in output.getvalue().splitlines()) + "\n"
+
+
+def readme(text: str) -> str:
+    """The text with every block's output made anew; Markdown stays bare, the rest is fenced."""
+
+    def block(match: re.Match[str]) -> str:
+        output = run(match[2])
+        body = output if "--format markdown" in match[2] else f"```text\n{output}```\n"
+        return match[1] + body + match[4]
+
+    return BLOCK.sub(block, text)
+
+
+def expectation(rung: str) -> str:
+    """The `Expect:` lines of a config's header, from the committed board."""
+    from mnistladder import report, results
+
+    board = results.load_board(TOP / "results" / results.BOARD)
+    rows = report.make_rows(r for r in board if r["rung"] == rung and not r["overrides"])
+    if not rows:
+        return "# Expect:   not measured yet\n"
+    row = rows[0]
+    spread = "" if row.errors_sd is None else f" (standard deviation {row.errors_sd:.1f})"
+    time = report.duration(row.train_s_mean)
+    return (
+        f"# Expect:   {row.errors_mean:.1f} errors of 10,000{spread}, {row.accuracy_mean:.2f} %, "
+        f"n={row.n},\n"
+        f"#           {time} of training on one {row.device} core, {row.ended[:10]}\n"
+    )
+
+
+def generated() -> dict[Path, str]:
+    """Each file with generated parts, and what it should hold."""
+    from mnistladder.schema import config_schema
+
+    files = {TOP / "README.md": readme((TOP / "README.md").read_text())}
+    for path in sorted((TOP / "configs").glob("*.yaml")):
+        files[path] = EXPECT.sub(expectation(path.stem), path.read_text(), count=1)
+    schema = json.dumps(config_schema(), indent=1) + "\n"
+    return {**files, TOP / "configs" / "schema.json": schema}
+
+
+def main() -> None:
+    os.environ |= {"NO_COLOR": "1", "TERM": "dumb", "COLUMNS": "100"}
+    stale = {
+        path: text
+        for path, text in generated().items()
+        if not path.exists() or path.read_text() != text
+    }
+    for path, text in stale.items():
+        print(f"{'not current' if '--check' in sys.argv else 'rewritten'}: {path.relative_to(TOP)}")
+        if "--check" not in sys.argv:
+            path.write_text(text)
+    sys.exit(1 if stale and "--check" in sys.argv else 0)
+
+
+if __name__ == "__main__":
+    main()

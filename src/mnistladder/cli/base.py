@@ -1,0 +1,119 @@
+"""What all commands share: the app, its streams, its common options."""
+
+import json
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from mnistladder import __version__
+
+app = typer.Typer(
+    name="mnistladder",
+    help="Climb MNIST from a linear softmax to pseudo-labelled ensembles, "
+    "one YAML config per rung.",
+    epilog="Start with: mnistladder run model02_normalized    "
+    "All of it: mnistladder ladder --all    Then: mnistladder report",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+PIPE_WIDTH = 200  # wide enough for our tables where there is no terminal to ask
+
+
+class DataName(StrEnum):
+    """The data sets that have a name."""
+
+    MNIST = "mnist"
+    FASHION_MNIST = "fashion_mnist"
+    KMNIST = "kmnist"
+    QMNIST = "qmnist"
+    EMNIST_DIGITS = "emnist_digits"
+
+
+def complete_rungs(incomplete: str) -> list[str]:
+    """Names of shipped rungs for the shell's completion."""
+    from mnistladder.loading import shipped_names
+
+    return [name for name in shipped_names() if name.startswith(incomplete)]
+
+
+RunsDir = Annotated[
+    Path,
+    typer.Option(
+        "--runs-dir", envvar="MNISTLADDER_RUNS", help="Folder of networks, results and leaderboard."
+    ),
+]
+RUNS = Path("runs")
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+Data = Annotated[DataName, typer.Option("--data", help="Data set to train and test on.")]
+DataDir = Annotated[
+    Path | None,
+    typer.Option("--data-dir", help="Folder of four MNIST-shaped IDX files (gz or raw) instead."),
+]
+ConfigReference = Annotated[
+    str,
+    typer.Argument(
+        help="A rung's name, or the path of a config file.",
+        autocompletion=complete_rungs,
+        show_default=False,
+    ),
+]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="Change a value, such as phases.0.lr=1e-3; may be repeated."),
+]
+Seed = Annotated[int, typer.Option(min=0, max=2**31, help="The (first) root seed.")]
+
+
+def output() -> Console:
+    """The console of stdout, wide where it is no terminal, so that nothing is cut."""
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=PIPE_WIDTH)
+
+
+def complain(text: str) -> None:
+    """One message on stderr; its lines as they are."""
+    Console(stderr=True).print(
+        f"mnistladder: {text}", markup=False, highlight=False, soft_wrap=True
+    )
+
+
+def say(text: str) -> None:
+    """A result on stdout, as it is."""
+    typer.echo(text)
+
+
+def print_json(data: Any) -> None:
+    """Plain data as JSON on stdout."""
+    typer.echo(json.dumps(data, indent=1))
+
+
+def print_table(headings: list[str], rows: list[list[str]], right: set[str]) -> None:
+    """A table on stdout, numbers to the right."""
+    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
+    for heading in headings:
+        table.add_column(heading, justify="right" if heading in right else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    output().print(table, markup=False)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        say(f"mnistladder {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    pass

@@ -1,0 +1,173 @@
+"""What `run` and `ladder` do once their arguments are known."""
+
+import shlex
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import typer
+from rich.console import Console
+
+from mnistladder import environment, report, storage
+from mnistladder.cli import base
+from mnistladder.config import Rung
+from mnistladder.data import find
+from mnistladder.errors import ExitCode, Terminated
+from mnistladder.events import Event
+from mnistladder.executors import Executor, InProcess, LocalProcesses
+from mnistladder.ladder import Climbed, Fallen, Ladder, Outcome, Target
+from mnistladder.progress import make_reporter
+
+JSON_FIELDS = (
+    "rung", "seed", "errors", "accuracy", "members", "parameters", "epochs", "train_s", "total_s",
+    "device", "result_id", "predictions_sha256",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Options:
+    """What both commands take."""
+
+    seeds: range
+    device: str
+    jobs: int | None
+    data: str
+    data_dir: Path | None
+    runs_dir: Path
+    json: bool
+    quiet: bool
+    keep_going: bool = False
+
+
+def plan(rungs: list[Rung], options: Options) -> Ladder:
+    """The ladder of these rungs at all seeds. Raises DataError, CorruptError."""
+    source = find(options.data, options.data_dir)
+    targets = [Target(rung, seed, source) for rung in rungs for seed in options.seeds]
+    return Ladder(targets, options.runs_dir)
+
+
+def climb(rungs: list[Rung], options: Options) -> None:
+    """Trains what is missing and prints each result; the first failure decides the exit code."""
+    outcomes = []
+    for outcome in _outcomes(plan(rungs, options), options):
+        outcomes.append(outcome)
+        if isinstance(outcome, Fallen):
+            base.complain(f"{_name(outcome.target)}: no result: {outcome.text}")
+        elif not options.json:
+            base.say(_sentence(outcome))
+    if options.json:
+        base.print_json([_as_json(outcome) for outcome in outcomes if isinstance(outcome, Climbed)])
+    elif len(rungs) > 1:
+        _say_table(outcomes)
+    for outcome in outcomes:
+        if isinstance(outcome, Fallen):
+            raise typer.Exit(outcome.exit_code)
+
+
+def _outcomes(ladder: Ladder, options: Options) -> Iterator[Outcome]:
+    """A ladder's outcomes, with progress on stderr; if interrupted, says how to go on."""
+    if not ladder.missing:
+        yield from ladder.climb(None, lambda event: None, options.keep_going)
+        return
+    storage.check_writable(ladder.runs)
+    jobs = min(options.jobs or _default_jobs(options.device), len(ladder.missing))
+    console = Console(stderr=True, highlight=False)
+    names = _stage_names(ladder)
+    reporter = make_reporter(ladder.missing, names, jobs, console, options.quiet)
+    try:
+        with reporter, _executor(options, jobs, reporter) as executor:
+            yield from ladder.climb(executor, reporter, options.keep_going)
+    except (KeyboardInterrupt, Terminated) as error:
+        again = shlex.join(["mnistladder", *sys.argv[1:]])
+        base.complain(f"stopped; every finished epoch is kept. To go on: {again}")
+        code = ExitCode.TERMINATED if isinstance(error, Terminated) else ExitCode.INTERRUPTED
+        raise typer.Exit(code) from None
+
+
+def _default_jobs(device: str) -> int:
+    if device.startswith(("cuda:", "mps")):
+        return 1
+    gpus = environment.gpu_count() if device in ("auto", "cuda") else 0
+    return gpus or environment.usable_cores()
+
+
+def _executor(options: Options, jobs: int, emit: Callable[[Event], None]) -> Executor:
+    if jobs == 1:
+        return InProcess(options.runs_dir, options.device, emit)
+    gpus = environment.gpu_count()
+    return LocalProcesses(options.runs_dir, options.device, emit, jobs, gpus)
+
+
+def _stage_names(ladder: Ladder) -> dict[str, str]:
+    """A name for each stage, from the first rung that needs it and the member's seed."""
+    names: dict[str, str] = {}
+    for target in ladder.targets:
+        for number, level in enumerate(target.levels):
+            for stage in level:
+                after = f" stage {number + 1}" if number else ""
+                name = f"{target.rung.name} network {stage.seed}{after}"
+                names.setdefault(stage.key, name)
+    return names
+
+
+def _name(target: Target) -> str:
+    return f"{target.rung.label} seed {target.seed}"
+
+
+def _sentence(outcome: Climbed) -> str:
+    record = outcome.record
+    parameters = report.times(record["members"], f"{record['parameters']:,}")
+    return (
+        f"{_name(outcome.target)}: {record['accuracy']:.2f} % "
+        f"({record['errors']} errors of {record['test_images']:,}), {parameters} parameters, "
+        f"trained in {report.duration(record['train_s'])} on {record['device']}"
+        f"{' [stored]' if outcome.reused else ''}"
+    )
+
+
+def _say_table(outcomes: list[Outcome]) -> None:
+    records = [outcome.record for outcome in outcomes if isinstance(outcome, Climbed)]
+    rows = [report.cells(row) for row in report.make_rows(records)]
+    base.say("")
+    base.print_table(list(report.HEADINGS), rows, report.RIGHT)
+
+
+def _as_json(outcome: Climbed) -> dict[str, Any]:
+    return {
+        **{name: outcome.record[name] for name in JSON_FIELDS},
+        "overrides": outcome.record["overrides"],
+        "reused": outcome.reused,
+    }
+
+
+def say_plan(ladder: Ladder, json: bool) -> None:
+    """What each target still needs; a shared stage counts for the first that needs it."""
+    rows, counted = list[dict[str, Any]](), set[str]()
+    for target in ladder.targets:
+        own = {
+            stage.key: stage
+            for stage in target.stages
+            if stage.key in ladder.missing and stage.key not in counted
+        }
+        counted |= own.keys()
+        rows.append(
+            {
+                "rung": target.rung.label,
+                "seed": target.seed,
+                "stored": target in ladder.known,
+                "networks_to_train": len({stage.seed for stage in own.values()}),
+                "epochs_to_train": sum(stage.epochs for stage in own.values()),
+            }
+        )
+    if json:
+        base.print_json(rows)
+        return
+    headings = ["rung", "seed", "stored", "networks to train", "epochs to train"]
+    cells = [
+        [row["rung"], str(row["seed"]), "yes" if row["stored"] else "no",
+         str(row["networks_to_train"]), str(row["epochs_to_train"])]
+        for row in rows
+    ]  # fmt: skip
+    base.print_table(headings, cells, set(headings[1:]))

@@ -1,0 +1,284 @@
+"""Commands that look: `list`, `show`, `validate`, `schema`, `new`, `data`, `doctor`."""
+
+import json as jsonlib
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from mnistladder import cost, loading, report, results, storage
+from mnistladder.cli import base
+from mnistladder.cli.base import app
+from mnistladder.config import Config, Phase, Ramp, Rung, layer_table, recipe, resolved
+from mnistladder.errors import ConfigError, DataError, ExitCode, UsageError
+from mnistladder.records import digest
+
+
+@app.command(name="list", epilog="Example: mnistladder list --json")
+def list_(runs_dir: base.RunsDir = base.RUNS, json: base.AsJson = False) -> None:
+    """List the ladder's rungs: what is new, parameters, epochs, published accuracy, done or not."""
+    done = {record["config_sha256"] for record in results.load_board(runs_dir / results.BOARD)}
+    rungs = [loading.load_rung(name) for name in loading.shipped_names()]
+    rows: list[dict[str, Any]] = [
+        {
+            "name": rung.name,
+            "title": rung.config.title,
+            "parameters": rung.config.parameters,
+            "epochs": rung.config.epochs,
+            "members": rung.config.members,
+            "published_accuracy": _published(rung.config),
+            "done": digest(recipe(rung.config)) in done,
+        }
+        for rung in rungs
+    ]
+    if json:
+        base.print_json(rows)
+        return
+    cells = [
+        [row["name"], row["title"], report.times(row["members"], f"{row['parameters']:,}"),
+         report.times(row["members"], str(row["epochs"])), f"{row['published_accuracy']:.2f}",
+         "done" if row["done"] else "-"]
+        for row in rows
+    ]  # fmt: skip
+    headings = ["rung", "what is new", "parameters", "epochs", "published %", "done"]
+    base.print_table(headings, cells, {"parameters", "epochs", "published %"})
+
+
+def _published(config: Config) -> float | None:
+    return config.published.accuracy if config.published else None
+
+
+@app.command(epilog="Example: mnistladder show model09_dropout --set batch_size=64")
+def show(
+    config: base.ConfigReference,
+    overrides: base.Overrides = None,
+    runs_dir: base.RunsDir = base.RUNS,
+    json: base.AsJson = False,
+) -> None:
+    """Show a config: its layers with shapes and parameters, its phases, and what it costs."""
+    rung = loading.load_rung(config, overrides or [])
+    about = _about(rung, runs_dir)
+    if json:
+        base.print_json(about)
+        return
+    base.say(f"{rung.label}: {rung.config.title}\n")
+    _show_layers(rung.config)
+    _show_phases(rung.config)
+    base.say(f"\nmembers     {rung.config.members}")
+    base.say(f"published   {_percent(_published(rung.config))}")
+    _show_cost(about["cost"])
+
+
+def _about(rung: Rung, runs_dir: Path) -> dict[str, Any]:
+    config = rung.config
+    images = cost.images_to_train(config)
+    speed = cost.images_per_second(config, results.load_board(runs_dir / results.BOARD))
+    return {
+        "name": rung.name,
+        "overrides": list(rung.overrides),
+        "config": resolved(config),
+        "config_sha256": digest(recipe(config)),
+        "layers": [
+            {
+                "layer": row.name,
+                "output_shape": list(row.output_shape),
+                "parameters": row.parameters,
+            }
+            for row in layer_table(config.model)
+        ],
+        "parameters": config.parameters,
+        "epochs": config.epochs,
+        "members": config.members,
+        "cost": {
+            "multiply_adds_per_image": cost.multiply_adds(config),
+            "images_to_train": images,
+            "activation_bytes_per_batch": cost.activation_bytes(config),
+            "estimated_train_s": None if speed is None else round(images / speed, 1),
+        },
+    }
+
+
+def _show_layers(config: Config) -> None:
+    rows = [
+        [row.name, _options(layer.model_dump(exclude_unset=True)),
+         "x".join(map(str, row.output_shape)), f"{row.parameters:,}"]
+        for layer, row in zip(config.model, layer_table(config.model), strict=True)
+    ]  # fmt: skip
+    rows.append(["total", "", "", f"{config.parameters:,}"])
+    base.print_table(["layer", "options", "output shape", "parameters"], rows, {"parameters"})
+
+
+def _options(fields: dict[str, Any]) -> str:
+    return " ".join(f"{key}={value}" for key, value in fields.items())
+
+
+def _show_phases(config: Config) -> None:
+    base.say("")
+    rows = [
+        [str(index), str(phase.epochs), _rate(phase), "yes" if phase.augment else "no",
+         f"{phase.pseudo_per_batch} of {config.batch_size}" if phase.pseudo_per_batch else "no"]
+        for index, phase in enumerate(config.phases)
+    ]  # fmt: skip
+    headings = ["phase", "epochs", "learning rate", "augmented", "pseudo-labelled"]
+    base.print_table(headings, rows, {"epochs"})
+
+
+def _rate(phase: Phase) -> str:
+    if isinstance(phase.lr, Ramp):
+        return f"{phase.lr.from_:g} to {phase.lr.to:g}, {phase.lr.shape} by {phase.lr.per}"
+    return f"{phase.lr:g}"
+
+
+def _percent(accuracy: float | None) -> str:
+    return "-" if accuracy is None else f"{accuracy:.2f} %"
+
+
+def _show_cost(about: dict[str, Any]) -> None:
+    memory = about["activation_bytes_per_batch"] / 2**20
+    base.say(f"cost        {about['multiply_adds_per_image']:,} multiply-adds an image forward")
+    base.say(
+        f"            {about['images_to_train']:,} images to train on, {memory:.1f} MiB a batch"
+    )
+    seconds = about["estimated_train_s"]
+    if seconds is None:
+        base.say("            time unknown until a first rung has run on this machine")
+    else:
+        base.say(f"            about {report.duration(seconds)} of training, by the speed measured")
+
+
+@app.command(epilog="Example: mnistladder validate configs/*.yaml")
+def validate(
+    configs: Annotated[list[str], typer.Argument(help="Names or paths of configs.")],
+    overrides: base.Overrides = None,
+    json: base.AsJson = False,
+) -> None:
+    """Check configs without running them; name every mistake with its place."""
+    found: list[dict[str, Any]] = []
+    for reference in configs:
+        problems: list[dict[str, Any]] = []
+        try:
+            loading.load_rung(reference, overrides or [])
+        except ConfigError as error:
+            problems = [vars(problem) for problem in error.problems]
+            text = str(error)
+        except UsageError as error:
+            text = str(error)
+            problems = [{"file": reference, "line": None, "column": None, "message": text}]
+        found.append({"config": reference, "valid": not problems, "problems": problems})
+        if problems and not json:
+            base.complain(text)
+        elif not json:
+            base.say(f"{reference}: ok")
+    if json:
+        base.print_json(found)
+    if not all(entry["valid"] for entry in found):
+        raise typer.Exit(ExitCode.USAGE)
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of a config, for editors."""
+    from mnistladder.schema import config_schema
+
+    base.print_json(config_schema())
+
+
+@app.command(epilog="Example: mnistladder new my_rung && mnistladder run my_rung.yaml")
+def new(
+    name: Annotated[str, typer.Argument(help="Name of the rung; NAME.yaml is written here.")],
+    folder: Annotated[Path, typer.Option("--dir", help="Where to write it.")] = Path(),
+) -> None:
+    """Write a commented config to start from."""
+    stem = name.removesuffix(".yaml")
+    if not loading.is_name(stem):
+        raise UsageError(f"{name}: use letters, digits, `_`, `-` and `.`, at most 64")
+    path = folder / f"{stem}.yaml"
+    template = (Path(__file__).parents[1] / "template.yaml").read_text()
+    schema_path = (loading.CONFIG_DIR / "schema.json").as_posix()
+    text = template.replace("{schema}", schema_path).replace("{name}", stem)
+    if not storage.create(path, text.encode()):
+        raise UsageError(f"{path}: exists already; choose another name")
+    base.say(str(path))
+
+
+@app.command(epilog="Examples: mnistladder data    mnistladder data fashion_mnist --download")
+def data(
+    name: Annotated[base.DataName | None, typer.Argument(help="One data set only.")] = None,
+    data_dir: base.DataDir = None,
+    download: Annotated[
+        bool, typer.Option("--download", help="Fetch the named set into the user's cache.")
+    ] = False,
+    json: base.AsJson = False,
+) -> None:
+    """Show which data sets are here, their hashes and class counts; fetch one by name."""
+    from mnistladder import data as sets
+
+    if download:
+        if name is None or name.value not in sets.DOWNLOADS:
+            raise UsageError(f"--download: name one of {', '.join(sets.DOWNLOADS)}")
+        sets.download(name.value)
+    if data_dir is not None:
+        rows = [_describe(sets.find("", data_dir).load())]
+    else:
+        rows = [_describe_named(one) for one in ([name.value] if name else sets.NAMES)]
+    if json:
+        base.print_json(rows)
+    else:
+        for row in rows:
+            _say_data(row)
+    if (name or data_dir) and not rows[0]["present"]:
+        raise typer.Exit(ExitCode.DATA)
+
+
+def _describe_named(name: str) -> dict[str, Any]:
+    from mnistladder import data as sets
+
+    try:
+        return _describe(sets.find(name).load())
+    except DataError as error:
+        return {"name": name, "present": False, "problem": str(error)}
+
+
+def _describe(dataset: Any) -> dict[str, Any]:
+    mean, std = dataset.pixel_statistics()
+    return {
+        "name": dataset.name,
+        "present": True,
+        "sha256": dataset.sha256,
+        "pixel_mean": mean,
+        "pixel_std": std,
+        **{
+            split: {"images": len(part.labels), "class_counts": dataset.class_counts(part)}
+            for split, part in (("train", dataset.train), ("test", dataset.test))
+        },
+    }
+
+
+def _say_data(row: dict[str, Any]) -> None:
+    if not row["present"]:
+        base.say(row["problem"])
+        return
+    base.say(f"{row['name']}: arrays SHA-256 {row['sha256']}")
+    base.say(f"  pixels: mean {row['pixel_mean']:.5f}, standard deviation {row['pixel_std']:.5f}")
+    for split in ("train", "test"):
+        counts = " ".join(map(str, row[split]["class_counts"]))
+        base.say(f"  {split}: {row[split]['images']:,} images; digits 0 to 9: {counts}")
+
+
+@app.command(name="doctor")
+def doctor_(
+    data_dir: base.DataDir = None, runs_dir: base.RunsDir = base.RUNS, json: base.AsJson = False
+) -> None:
+    """Check the installation: versions, devices, data, write access."""
+    from mnistladder import doctor
+
+    checks = doctor.examine(runs_dir, data_dir)
+    if json:
+        base.print_json(checks)
+    else:
+        for name, value in checks.items():
+            text = value if isinstance(value, str) else jsonlib.dumps(value)
+            base.say(f"{name:16} {text}")
+    if not checks["ok"]:
+        sys.exit(ExitCode.FAILED)

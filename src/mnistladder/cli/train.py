@@ -1,0 +1,87 @@
+"""`run` and `ladder`: the commands that train."""
+
+from typing import Annotated
+
+import typer
+
+from mnistladder.cli import base
+from mnistladder.cli.base import app
+from mnistladder.errors import UsageError
+
+Seeds = Annotated[
+    int, typer.Option("--seeds", min=1, max=10_000, help="How many seeds, counted from --seed.")
+]
+Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:N or mps.")]
+Jobs = Annotated[
+    int | None,
+    typer.Option(
+        "--jobs", "-j", min=1, max=1024, help="Worker processes. [default: one a core, or a GPU]"
+    ),
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, only the results.")]
+
+
+@app.command(epilog="Example: mnistladder run model09_dropout --seeds 3 --set batch_size=64")
+def run(
+    config: base.ConfigReference,
+    seed: base.Seed = 0,
+    seeds: Seeds = 1,
+    overrides: base.Overrides = None,
+    device: Device = "auto",
+    jobs: Jobs = None,
+    data: base.Data = base.DataName.MNIST,
+    data_dir: base.DataDir = None,
+    runs_dir: base.RunsDir = base.RUNS,
+    json: base.AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Train one rung and print its result; what is stored already is not trained again."""
+    from mnistladder.cli import climb
+    from mnistladder.loading import load_rung
+
+    options = climb.Options(
+        range(seed, seed + seeds), device, jobs, data.value, data_dir, runs_dir, json, quiet
+    )
+    climb.climb([load_rung(config, overrides or [])], options)
+
+
+@app.command(epilog="Examples: mnistladder ladder --all --seeds 3    mnistladder ladder 1-9 12")
+def ladder(
+    rungs: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Rungs: names, paths, numbers or ranges such as 1-9.",
+            autocompletion=base.complete_rungs,
+            show_default=False,
+        ),
+    ] = None,
+    all_: Annotated[bool, typer.Option("--all", help="All rungs of the ladder.")] = False,
+    seed: base.Seed = 0,
+    seeds: Seeds = 1,
+    keep_going: Annotated[
+        bool, typer.Option("--keep-going", help="Climb on after a rung failed.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be trained.")] = False,
+    device: Device = "auto",
+    jobs: Jobs = None,
+    data: base.Data = base.DataName.MNIST,
+    data_dir: base.DataDir = None,
+    runs_dir: base.RunsDir = base.RUNS,
+    json: base.AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Climb several rungs; networks that rungs share are trained once, stored ones not at all."""
+    if all_ == bool(rungs):
+        raise UsageError("ladder: name rungs, such as 1-9, or give --all")
+    from mnistladder.cli import climb
+    from mnistladder.loading import select_rungs
+
+    options = climb.Options(
+        range(seed, seed + seeds), device, jobs, data.value, data_dir, runs_dir, json, quiet,
+        keep_going,
+    )  # fmt: skip
+    chosen = select_rungs(rungs or [])
+    if dry_run:
+        climb.say_plan(climb.plan(chosen, options), json)
+    else:
+        climb.climb(chosen, options)

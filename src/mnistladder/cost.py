@@ -1,0 +1,55 @@
+"""What a config costs: multiply-adds, memory, and time by the speed measured on this machine."""
+
+from collections.abc import Iterable
+from math import prod
+
+from mnistladder.config import INPUT_SHAPE, Config, layer_table, recipe
+from mnistladder.layers import Conv, Dense
+from mnistladder.records import Record, digest
+
+OVERHEAD = 50_000  # multiply-adds that an image costs besides: fetching it, small layers
+
+
+def multiply_adds(config: Config) -> int:
+    """Multiply-adds of one image's forward pass through dense layers and convolutions.
+
+    A convolution counts its zero border; training costs about three times the forward pass.
+    """
+    total, shape = 0, INPUT_SHAPE
+    for layer, row in zip(config.model, layer_table(config.model), strict=True):
+        if isinstance(layer, Dense):
+            total += shape[0] * layer.out
+        elif isinstance(layer, Conv):
+            total += prod(row.output_shape) * layer.kernel**2 * shape[0] // layer.groups
+        shape = row.output_shape
+    return total
+
+
+def activation_bytes(config: Config) -> int:
+    """Memory of one batch's layer outputs in float32, kept until the backward pass."""
+    values = prod(INPUT_SHAPE) + sum(prod(row.output_shape) for row in layer_table(config.model))
+    return 4 * config.batch_size * values
+
+
+def images_to_train(config: Config, count: int = 60_000) -> int:
+    """Images, repeats counted, that all members see; `count` is the training set's size."""
+    total = 0.0
+    for phase in config.phases:
+        real = config.batch_size - phase.pseudo_per_batch
+        total += phase.epochs * count * config.batch_size / real
+    return round(total * config.members)
+
+
+def images_per_second(config: Config, results: Iterable[Record]) -> float | None:
+    """The speed of this config by results measured before, scaled from the most similar network.
+
+    None where nothing was measured yet.
+    """
+    own, wanted = digest(recipe(config)), multiply_adds(config) + OVERHEAD
+    known: list[tuple[float, float]] = []
+    for record in results:
+        if record["config_sha256"] == own:
+            return float(record["images_per_s"])
+        cost = record["multiply_adds"] + OVERHEAD
+        known.append((abs(cost / wanted - 1), record["images_per_s"] * cost / wanted))
+    return min(known)[1] if known else None

@@ -1,0 +1,163 @@
+"""What a user sees of training: live bars on a terminal, one plain line an epoch elsewhere."""
+
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn
+
+from mnistladder.cost import OVERHEAD, multiply_adds
+from mnistladder.events import EpochDone, Event, Failed, Finished, Notice, Started
+from mnistladder.report import duration
+from mnistladder.stages import Stage
+
+
+class Remaining:
+    """Time left, from the epochs to come and the speed of those that were."""
+
+    def __init__(self, stages: dict[str, Stage], jobs: int) -> None:
+        self.jobs = max(jobs, 1)
+        self.epochs = {key: stage.epochs for key, stage in stages.items()}
+        self.costs = {key: multiply_adds(s.config) + OVERHEAD for key, s in stages.items()}
+        self.seconds: dict[str, float] = {}  # of a stage's latest epoch
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, Started):
+            self.epochs[event.key] -= event.epochs_done
+        elif isinstance(event, EpochDone):
+            self.epochs[event.key] -= 1
+            self.seconds[event.key] = event.row["train_s"] + event.row["eval_s"]
+        elif isinstance(event, Finished | Failed):
+            self.epochs[event.key] = 0
+
+    def seconds_left(self) -> float:
+        """Estimate for all stages; for those not begun, scaled by their multiply-adds."""
+        per_cost = sum(self.seconds.values()) / sum(self.costs[key] for key in self.seconds)
+        each = {key: self.seconds.get(key, per_cost * cost) for key, cost in self.costs.items()}
+        total = sum(each[key] * epochs for key, epochs in self.epochs.items())
+        longest = max(each[key] * epochs for key, epochs in self.epochs.items())
+        return max(total / self.jobs, longest)
+
+
+class Reporter:
+    """Receives events. This one is quiet: failures and notices only."""
+
+    def __init__(
+        self, stages: dict[str, Stage], names: dict[str, str], jobs: int, console: Console
+    ) -> None:
+        self.stages = stages
+        self.names = names  # stage key -> what the user calls it
+        self.console = console
+        self.remaining = Remaining(stages, jobs)
+
+    def __call__(self, event: Event) -> None:
+        self.remaining(event)
+        if isinstance(event, Failed):
+            self.say(f"{self.names[event.key]}: failed: {event.text}")
+        elif isinstance(event, Notice):
+            self.say(f"{self.names[event.key]}: {event.text}")
+        elif isinstance(event, Started):
+            self.started(event)
+        elif isinstance(event, EpochDone):
+            self.epoch_done(event)
+        else:
+            self.finished(event)
+
+    def say(self, text: str) -> None:
+        """Prints one line as it is, without markup or wrapping: a log has a line an event."""
+        self.console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    def started(self, event: Started) -> None: ...
+    def epoch_done(self, event: EpochDone) -> None: ...
+    def finished(self, event: Finished) -> None: ...
+
+    def __enter__(self) -> "Reporter":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
+
+    def describe(self, event: EpochDone) -> str:
+        """Loss, test errors and speed of an epoch."""
+        row = event.row
+        speed = row["images"] / max(row["train_s"], 1e-3)
+        return (
+            f"loss {row['loss']:.4f}  test errors {row['test_errors']}  {speed:,.0f} images/s  "
+            f"{duration(self.remaining.seconds_left())} left"
+        )
+
+
+class PlainReporter(Reporter):
+    """One line an epoch, for logs and pipes."""
+
+    def started(self, event: Started) -> None:
+        goes_on = f", goes on after epoch {event.epochs_done}" if event.epochs_done else ""
+        epochs = self.stages[event.key].epochs
+        self.say(f"{self.names[event.key]}: {epochs} epochs on {event.device}{goes_on}")
+
+    def epoch_done(self, event: EpochDone) -> None:
+        last = self.stages[event.key].first_epoch + self.stages[event.key].epochs
+        name = self.names[event.key]
+        self.say(f"{name}: epoch {event.row['epoch']}/{last}  {self.describe(event)}")
+
+
+class LiveReporter(Reporter):
+    """A bar for each stage in training and one for all, redrawn in place."""
+
+    def __init__(
+        self, stages: dict[str, Stage], names: dict[str, str], jobs: int, console: Console
+    ) -> None:
+        super().__init__(stages, names, jobs, console)
+        self.bars = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=20),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[about]}"),
+            console=console,
+            transient=True,
+        )
+        self.tasks: dict[str, TaskID] = {}
+        total = sum(stage.epochs for stage in stages.values())
+        self.all = self.bars.add_task("all epochs", total=total, about="")
+
+    def started(self, event: Started) -> None:
+        self.tasks[event.key] = self.bars.add_task(
+            self.names[event.key],
+            total=self.stages[event.key].epochs,
+            completed=event.epochs_done,
+            about="first epoch",
+        )
+        self.bars.advance(self.all, event.epochs_done)
+
+    def epoch_done(self, event: EpochDone) -> None:
+        text, _, left = self.describe(event).rpartition("  ")
+        self.bars.update(self.tasks[event.key], advance=1, about=text)
+        self.bars.update(self.all, advance=1, about=left)
+
+    def finished(self, event: Finished) -> None:
+        if event.key in self.tasks:
+            self.bars.remove_task(self.tasks.pop(event.key))
+
+    def __enter__(self) -> "LiveReporter":
+        self.bars.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.bars.stop()
+
+
+def make_reporter(
+    stages: dict[str, Stage], names: dict[str, str], jobs: int, console: Console, quiet: bool
+) -> Reporter:
+    """The live one on a terminal, the plain one elsewhere, the silent one if asked."""
+    kind = Reporter if quiet else LiveReporter if console.is_terminal else PlainReporter
+    return kind(stages, names, jobs, console)
