@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 import shutil
 import subprocess
 from functools import cache
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mnistladder import __version__
+from mnistladder.errors import UsageError
 
 PACKAGES = ("torch", "torchvision", "numpy", "safetensors", "pydantic")
 
@@ -63,6 +65,12 @@ def usable_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def check_device_name(name: str) -> None:
+    """Raises UsageError for what no device is called; whether it is here, torch must say."""
+    if not re.fullmatch(r"auto|cpu|mps|cuda(:\d{1,3})?", name):
+        raise UsageError(f"--device {name}: expected auto, cpu, cuda, cuda:N or mps")
 
 
 @cache

@@ -39,7 +39,7 @@ class Remaining:
 
 
 class Reporter:
-    """Receives events. This one is quiet: failures and notices only."""
+    """Receives events. This one is quiet: notices only. Failures are told with the results."""
 
     def __init__(
         self, stages: dict[str, Stage], names: dict[str, str], jobs: int, console: Console
@@ -51,16 +51,14 @@ class Reporter:
 
     def __call__(self, event: Event) -> None:
         self.remaining(event)
-        if isinstance(event, Failed):
-            self.say(f"{self.names[event.key]}: failed: {event.text}")
-        elif isinstance(event, Notice):
+        if isinstance(event, Notice):
             self.say(f"{self.names[event.key]}: {event.text}")
         elif isinstance(event, Started):
             self.started(event)
         elif isinstance(event, EpochDone):
             self.epoch_done(event)
         else:
-            self.finished(event)
+            self.ended(event)
 
     def say(self, text: str) -> None:
         """Prints one line as it is, without markup or wrapping: a log has a line an event."""
@@ -68,7 +66,7 @@ class Reporter:
 
     def started(self, event: Started) -> None: ...
     def epoch_done(self, event: EpochDone) -> None: ...
-    def finished(self, event: Finished) -> None: ...
+    def ended(self, event: Finished | Failed) -> None: ...
 
     def __enter__(self) -> "Reporter":
         return self
@@ -138,7 +136,7 @@ class LiveReporter(Reporter):
         self.bars.update(self.tasks[event.key], advance=1, about=text)
         self.bars.update(self.all, advance=1, about=left)
 
-    def finished(self, event: Finished) -> None:
+    def ended(self, event: Finished | Failed) -> None:
         if event.key in self.tasks:
             self.bars.remove_task(self.tasks.pop(event.key))
 

@@ -42,7 +42,8 @@ class Options:
 
 
 def plan(rungs: list[Rung], options: Options) -> Ladder:
-    """The ladder of these rungs at all seeds. Raises DataError, CorruptError."""
+    """The ladder of these rungs at all seeds. Raises UsageError, DataError, CorruptError."""
+    environment.check_device_name(options.device)
     source = find(options.data, options.data_dir)
     targets = [Target(rung, seed, source) for rung in rungs for seed in options.seeds]
     return Ladder(targets, options.runs_dir)

@@ -12,6 +12,7 @@ from mnistladder.cli import base
 from mnistladder.cli.base import app
 from mnistladder.config import Config, Phase, Ramp, Rung, layer_table, recipe, resolved
 from mnistladder.errors import ConfigError, DataError, ExitCode, UsageError
+from mnistladder.layers import LAYERS, installed_layers
 from mnistladder.records import digest
 
 
@@ -145,6 +146,26 @@ def _show_cost(about: dict[str, Any]) -> None:
         base.say("            time unknown until a first rung has run on this machine")
     else:
         base.say(f"            about {report.duration(seconds)} of training, by the speed measured")
+
+
+@app.command()
+def layers(json: base.AsJson = False) -> None:
+    """List the layers that a config may name, with their options."""
+    known = {**LAYERS, **installed_layers()}
+    rows: list[dict[str, Any]] = [
+        {
+            "layer": name,
+            "options": [field.alias or key for key, field in kind.model_fields.items()],
+            "required": [key for key, field in kind.model_fields.items() if field.is_required()],
+            "about": (kind.__doc__ or "").splitlines()[0],
+        }
+        for name, kind in known.items()
+    ]
+    if json:
+        base.print_json(rows)
+        return
+    cells = [[row["layer"], " ".join(row["options"]), row["about"]] for row in rows]
+    base.print_table(["layer", "options", ""], cells, set())
 
 
 @app.command(epilog="Example: mnistladder validate configs/*.yaml")

@@ -1,0 +1,27 @@
+"""Small real data for all tests: the first MNIST digits, written as a folder of IDX files."""
+
+import pytest
+import torch
+
+from mnistladder import data
+
+torch.set_num_threads(1)  # as training does; the bits depend on it
+
+
+@pytest.fixture(scope="session")
+def digits_dir(tmp_path_factory):
+    """A data set folder with the first 512 training and 256 test digits of MNIST."""
+    folder = tmp_path_factory.mktemp("digits")
+    mnist = data.read_folder(data.MNIST_DIR, "mnist")
+    for names, split, count in zip(
+        data.FILES.values(), (mnist.train, mnist.test), (512, 256), strict=True
+    ):
+        for name, array in zip(names, (split.images, split.labels), strict=True):
+            (folder / name).write_bytes(data.encode_idx(array[:count]))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def source(digits_dir):
+    """The source of that data set."""
+    return data.find("", digits_dir)
