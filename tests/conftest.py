@@ -2,10 +2,13 @@
 
 import pytest
 import torch
+from hypothesis import settings
 
 from mnistladder import data
 
 torch.set_num_threads(1)  # as training does; the bits depend on it
+settings.register_profile("suite", deadline=None, derandomize=True, database=None, max_examples=50)
+settings.load_profile("suite")
 
 
 @pytest.fixture(scope="session")

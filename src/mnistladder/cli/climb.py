@@ -51,13 +51,15 @@ def plan(rungs: list[Rung], options: Options) -> Ladder:
 
 def climb(rungs: list[Rung], options: Options) -> None:
     """Trains what is missing and prints each result; the first failure decides the exit code."""
+    ladder = plan(rungs, options)
     outcomes = []
-    for outcome in _outcomes(plan(rungs, options), options):
+    for outcome in _outcomes(ladder, options):
         outcomes.append(outcome)
         if isinstance(outcome, Fallen):
             base.complain(f"{_name(outcome.target)}: no result: {outcome.text}")
         elif not options.json:
             base.say(_sentence(outcome))
+    outcomes.sort(key=lambda outcome: ladder.targets.index(outcome.target))
     if options.json:
         base.print_json([_as_json(outcome) for outcome in outcomes if isinstance(outcome, Climbed)])
     elif len(rungs) > 1:

@@ -1,0 +1,55 @@
+"""Documents that can go stale are checked: generated blocks, commands, the file map."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mnistladder.cli import app
+
+TOP = Path(__file__).parents[1]
+README = (TOP / "README.md").read_text()
+
+
+def test_generated_parts_are_current():
+    done = subprocess.run(
+        [sys.executable, "scripts/docs.py", "--check"],
+        cwd=TOP, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    "command", [c.name or c.callback.__name__ for c in app.registered_commands]
+)
+def test_every_command_has_help_and_is_in_the_readme(command):
+    registered = {c.name or c.callback.__name__: c.callback for c in app.registered_commands}
+    assert registered[command].__doc__
+    assert f"mnistladder {command}" in README
+
+
+def test_every_option_in_the_readme_exists():
+    known = {"--help", "--gpus", "--rm"}  # docker's among them
+    for path in (TOP / "src/mnistladder/cli").glob("*.py"):
+        known |= set(re.findall(r"\"(--[a-z-]+)\"", path.read_text()))
+    known |= {"--seed", "--install-completion"}
+    assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", README)) <= known
+
+
+def test_file_map_names_every_module_and_nothing_else():
+    section = README.split("src/mnistladder/\n")[1].split("tests/")[0]
+    named = set(re.findall(r"^  ([\w./]+)", section, re.MULTILINE))
+    real = {path.name + "/" * path.is_dir() for path in (TOP / "src/mnistladder").iterdir()}
+    assert named == real - {"__pycache__/", "__init__.py", "__main__.py"}
+
+
+def test_no_document_names_an_exit_code_that_does_not_exist():
+    from mnistladder.errors import ExitCode
+
+    table = README.split("| exit code |")[1].split("\n\n")[0]
+    codes = {
+        int(n) for line in table.splitlines()[2:] for n in re.findall(r"\d+", line.split("|")[1])
+    }
+    assert codes == {int(code) for code in ExitCode}

@@ -1,0 +1,114 @@
+"""Real runs, really killed: the same command goes on and ends with the same bits."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+RUN = [sys.executable, "-m", "mnistladder", "run", "model09_dropout", "--json"]
+PLAN = ["--set", "phases=[{epochs: 12, lr: 1e-3}]", "--set", "batch_size=16"]
+
+
+def command(digits_dir, seed=0, extra=()):
+    return [*RUN, *PLAN, "--data-dir", str(digits_dir), "--seed", str(seed), *extra]
+
+
+def result(digits_dir, cwd, seed=0, extra=()):
+    done = subprocess.run(
+        command(digits_dir, seed, extra), cwd=cwd, capture_output=True, text=True, check=True
+    )
+    return json.loads(done.stdout), done.stderr
+
+
+def stop_after_two_epochs(digits_dir, cwd, number, extra=()):
+    """Starts the run, sends it a signal once two epochs are stored; its code and messages."""
+    with subprocess.Popen(
+        command(digits_dir, extra=extra), cwd=cwd, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    ) as process:  # fmt: skip
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            stored = list((cwd / "runs" / "members").glob("*/progress.json"))
+            if stored and len(json.loads(stored[0].read_text())["history"]) >= 2:
+                break
+            time.sleep(0.01)
+        process.send_signal(number)
+        started = time.monotonic()
+        _, messages = process.communicate(timeout=60)
+    return process.returncode, messages, time.monotonic() - started
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory, digits_dir):
+    [found], _ = result(digits_dir, tmp_path_factory.mktemp("whole"))
+    return found
+
+
+def test_run_killed_and_repeated_ends_with_the_bits_of_an_uninterrupted_one(
+    tmp_path, digits_dir, uninterrupted
+):
+    code, _, _ = stop_after_two_epochs(digits_dir, tmp_path, signal.SIGKILL)
+    [found], messages = result(digits_dir, tmp_path)
+    assert code == -signal.SIGKILL
+    assert "goes on after epoch " in messages
+    assert found["predictions_sha256"] == uninterrupted["predictions_sha256"]
+    assert found["result_id"] == uninterrupted["result_id"]
+
+
+def test_another_seed_ends_with_other_bits(tmp_path, digits_dir, uninterrupted):
+    [found], _ = result(digits_dir, tmp_path, seed=1)
+    assert found["predictions_sha256"] != uninterrupted["predictions_sha256"]
+
+
+@pytest.mark.parametrize(("number", "expected"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_signal_stops_in_seconds_and_says_how_to_go_on(tmp_path, digits_dir, number, expected):
+    code, messages, seconds = stop_after_two_epochs(digits_dir, tmp_path, number)
+    assert (code, seconds < 5) == (expected, True)
+    assert "every finished epoch is kept. To go on: mnistladder run model09_dropout" in messages
+    assert "Traceback" not in messages
+
+
+def test_killed_parent_leaves_no_workers_behind(tmp_path, digits_dir, uninterrupted):
+    """SIGKILL of the parent ends its workers; the repeated command still gets the same bits."""
+    extra = ["--seeds", "2", "--jobs", "2"]
+    stop_after_two_epochs(digits_dir, tmp_path, signal.SIGKILL, extra)
+    deadline = time.monotonic() + 5
+    while (left := processes_in(tmp_path)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert left == []
+    found, _ = result(digits_dir, tmp_path, extra=extra)
+    assert found[0]["predictions_sha256"] == uninterrupted["predictions_sha256"]
+    assert found[0]["predictions_sha256"] != found[1]["predictions_sha256"]
+
+
+def processes_in(folder):
+    """Ids of the processes whose working folder this is; none where there is no /proc."""
+    found = []
+    for entry in os.listdir("/proc") if os.path.isdir("/proc") else []:  # noqa: PTH208, PTH112
+        try:
+            if entry.isdecimal() and os.readlink(f"/proc/{entry}/cwd") == str(folder):  # noqa: PTH115
+                found.append(int(entry))
+        except OSError:
+            continue
+    return found
+
+
+@pytest.mark.parametrize("damage", ["truncated", "flipped", "emptied"])
+def test_damaged_checkpoint_is_set_aside_and_trained_again(
+    tmp_path, digits_dir, uninterrupted, damage
+):
+    stop_after_two_epochs(digits_dir, tmp_path, signal.SIGKILL)
+    [checkpoint] = (tmp_path / "runs" / "members").glob("*/epoch-*.safetensors")
+    content = bytearray(checkpoint.read_bytes())
+    content[len(content) // 2] ^= 1
+    changed = {"truncated": content[:-7], "flipped": content, "emptied": b""}[damage]
+    checkpoint.write_bytes(changed)
+    [found], messages = result(digits_dir, tmp_path)
+    assert "set aside as" in messages
+    assert checkpoint.name in messages
+    assert found["predictions_sha256"] == uninterrupted["predictions_sha256"]
+    assert list(checkpoint.parent.glob("*.corrupt-1"))

@@ -1,0 +1,87 @@
+"""The wheel is whole, the image is safe, the set-up scripts mend what is broken."""
+
+import os
+import re
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+TOP = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    """A wheel built from this checkout, unpacked."""
+    folder = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
+    subprocess.run(command, cwd=TOP, check=True, capture_output=True)
+    [built] = folder.glob("*.whl")
+    with zipfile.ZipFile(built) as archive:
+        archive.extractall(folder / "site")
+    return folder / "site"
+
+
+def test_wheel_holds_configs_digits_and_licences(wheel):
+    package = wheel / "mnistladder"
+    assert len(list((package / "configs").glob("model*.yaml"))) == 13
+    assert len(list((package / "mnist").glob("*.gz"))) == 4
+    assert (package / "mnist" / "LICENSE.md").exists()
+    assert list(wheel.glob("*.dist-info/licenses/LICENSE"))
+
+
+def test_installed_wheel_trains_a_bare_name_without_a_clone(wheel, tmp_path, digits_dir):
+    arguments = ["run", "model02_normalized", "--data-dir", str(digits_dir), "--quiet"]
+    done = subprocess.run(
+        [sys.executable, "-m", "mnistladder", *arguments],
+        cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(wheel)},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert "model02_normalized seed 0: " in done.stdout, done.stderr
+
+
+def test_constraints_pin_every_direct_dependency_exactly():
+    pins = dict(
+        re.findall(r"^([\w-]+)==(\S+)$", (TOP / "constraints.txt").read_text(), re.MULTILINE)
+    )
+    project = (TOP / "pyproject.toml").read_text()
+    declared = re.findall(r"^    \"([\w-]+)>=", project, re.MULTILINE)
+    assert {name.lower() for name in declared} <= {name.lower() for name in pins}
+    assert "://" not in (TOP / "constraints.txt").read_text()
+
+
+DOCKERFILE = (TOP / "Dockerfile.cuda").read_text()
+
+
+def test_dockerfile_pins_its_base_and_fetches_nothing_itself():
+    [base] = re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE)
+    assert re.fullmatch(r"python:3\.\d+\.\d+-slim-\w+", base)
+    assert not re.search(r"^ADD|curl|wget|latest", DOCKERFILE, re.MULTILINE)
+
+
+def test_dockerfile_runs_the_command_line_as_an_ordinary_user():
+    lines = DOCKERFILE.splitlines()
+    users = [line.split()[1] for line in lines if line.startswith("USER ")]
+    assert users[-1] not in ("root", "0")
+    assert 'ENTRYPOINT ["mnistladder"]' in lines
+    assert 'VOLUME ["/work/runs"]' in lines
+    assert lines.index("USER climber") < lines.index('ENTRYPOINT ["mnistladder"]')
+
+
+def test_dockerfile_copies_only_what_the_ignore_file_lets_through():
+    allowed = {line[1:] for line in (TOP / ".dockerignore").read_text().split() if line[0] == "!"}
+    copied = {
+        name.removeprefix("./")
+        for line in re.findall(r"^COPY (.*) \S+$", DOCKERFILE, re.MULTILINE)
+        for name in line.split()
+    }
+    assert copied <= allowed
+
+
+@pytest.mark.parametrize("script", ["setup", "mnistladder", "test", "check"])
+def test_scripts_are_executable_and_parse(script):
+    path = TOP / "scripts" / script
+    assert os.access(path, os.X_OK)
+    subprocess.run(["bash", "-n", str(path)], check=True)
