@@ -1,0 +1,40 @@
+"""Costs against figures worked out by hand."""
+
+import pytest
+
+from mnistladder import cost
+from mnistladder.config import recipe
+from mnistladder.loading import load_rung
+from mnistladder.records import digest
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("model01_linear", 7_840), ("model04_deep", 784 * 200 + 2 * 200 * 200 + 2000),
+     ("model05_conv", 28 * 28 * 9 * (7 + 49 + 49) + 7 * 784 * 10), ("model09_dropout", 2_419_752)],
+)  # fmt: skip
+def test_multiply_adds_count_convolutions_and_dense_layers(name, expected):
+    assert cost.multiply_adds(load_rung(name).config) == expected
+
+
+def test_activations_of_a_batch_in_float32():
+    assert cost.activation_bytes(load_rung("model01_linear").config) == 4 * 32 * (784 + 784 + 10)
+
+
+def test_images_to_train_count_members_and_pool():
+    per_member = 28 * 60_000 + 5 * 80_000  # 16 of 64 come from the pool
+    assert cost.images_to_train(load_rung("model13_pseudolabel").config) == 5 * per_member
+
+
+def test_speed_is_the_measured_one_or_scaled_from_the_nearest_network():
+    config = load_rung("model09_dropout").config
+    own = {"config_sha256": digest(recipe(config)), "images_per_s": 2000, "multiply_adds": 1}
+    half = {
+        "config_sha256": "other",
+        "images_per_s": 1000,
+        "multiply_adds": (cost.multiply_adds(config) + cost.OVERHEAD) // 2 - cost.OVERHEAD,
+    }
+    far = {**half, "multiply_adds": 1000, "images_per_s": 90_000}
+    assert cost.images_per_second(config, []) is None
+    assert cost.images_per_second(config, [half, own]) == 2000
+    assert cost.images_per_second(config, [far, half]) == pytest.approx(500, rel=1e-3)
