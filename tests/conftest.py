@@ -11,6 +11,13 @@ settings.register_profile("suite", deadline=None, derandomize=True, database=Non
 settings.load_profile("suite")
 
 
+@pytest.fixture(autouse=True)
+def _denormals_are_back():
+    """Training in this process flushes denormal numbers for good, which hypothesis refuses."""
+    yield
+    torch.set_flush_denormal(False)
+
+
 @pytest.fixture(scope="session")
 def digits_dir(tmp_path_factory):
     """A data set folder with the first 512 training and 256 test digits of MNIST."""

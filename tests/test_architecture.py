@@ -15,15 +15,15 @@ document storage streams records events
 layers modules
 config
 environment augment network
-data loading schema
-cost stages train predict
-results members report device
+data checking schema
+cost stages train predict loading
+results members report device digits
 executors trainer progress doctor
 ladder
 cli
 __main__
 """
-TORCH = {"augment", "device", "modules", "network", "predict", "train", "trainer"}
+TORCH = {"augment", "device", "digits", "modules", "network", "predict", "train", "trainer"}
 
 
 def imports(path, name="mnistladder"):
@@ -77,5 +77,7 @@ def test_only_storage_writes_and_only_the_cli_prints(path):
 
 @pytest.mark.parametrize("path", sorted(SOURCE.rglob("*.py")), ids=lambda path: path.stem)
 def test_nothing_runs_code_from_a_file(path):
-    forbidden = r"(?<![.\w])(eval|exec)\(|\bpickle\b|weights_only=False|yaml\.(unsafe_|full_)?load\("
+    forbidden = (
+        r"(?<![.\w])(eval|exec)\(|\bpickle\b|weights_only=False|yaml\.(unsafe_|full_)?load\("
+    )
     assert not re.search(forbidden, path.read_text().replace("allow_pickle=False", ""))

@@ -1,6 +1,7 @@
 """What users see of training, on a terminal and elsewhere."""
 
 import io
+from contextlib import closing
 
 import pytest
 from rich.console import Console
@@ -26,7 +27,7 @@ def reporter(stage, *, terminal=False, quiet=False):
 
 
 def tell(made, key):
-    with made:
+    with closing(made):
         made(Started(key, 0, "cpu"))
         made(EpochDone(key, ROW))
         made(Notice(key, "waits"))

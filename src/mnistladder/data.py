@@ -26,6 +26,7 @@ MNIST_DIR = Path(__file__).parent / "mnist"
 MNIST_SHA256 = "25c98f992c005963b7428e1f38418b233c9b286cc403519287eb8063f0bcfe07"
 MAX_IMAGES = 2_000_000  # what a header may promise; EMNIST digits has 280,000
 
+HASH_FILE = "arrays.sha256"
 FILES = {
     "train": ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
     "test": ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"),
@@ -111,12 +112,11 @@ def find(name: str, folder: Path | None = None) -> Source:
     if name == "mnist":
         return Source(name, MNIST_DIR, MNIST_SHA256)
     cached = cache_dir() / name
-    if not cached.is_dir():
-        raise DataError(
-            f"{name}: not on this machine; fetch it: mnistladder data {name} --download"
-        )
-    recorded = (cached / "arrays.sha256").read_text().strip()
-    return Source(name, cached, recorded)
+    recorded = cached / HASH_FILE  # written last, so that it says that the download is whole
+    if not recorded.is_file():
+        fetch = f"mnistladder data {name} --download"
+        raise DataError(f"{name}: not on this machine; fetch it: {fetch}")
+    return Source(name, cached, recorded.read_text().strip())
 
 
 def cache_dir() -> Path:
@@ -147,7 +147,7 @@ def download(name: str) -> Source:
         storage.write(folder / images_name, encode_idx(split.images))
         storage.write(folder / labels_name, encode_idx(split.labels))
     sha256 = _hash_arrays(*splits)
-    storage.write(folder / "arrays.sha256", f"{sha256}\n".encode())
+    storage.write(folder / HASH_FILE, f"{sha256}\n".encode())
     return Source(name, folder, sha256)
 
 

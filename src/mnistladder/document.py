@@ -1,4 +1,4 @@
-"""YAML text -> plain data that remembers where each key and value stood.
+"""YAML text -> plain data that remembers where each key and value stood, and back.
 
 PyYAML only supplies the events. Scalars are resolved by the core schema of YAML 1.2 (so `1e-4` is a
 number and `on` is text), and what a config never needs is refused: aliases, anchors, tags, repeated
@@ -169,15 +169,40 @@ def _mapping(
         place = _place(event)
         if not isinstance(event, yaml.ScalarEvent):
             doc.report(place, "a key must be a word")
-            _node(Document(doc.file), events, event, path)
-            _node(Document(doc.file), events, next(events), path)
+            _skip(doc, events, event, (*path, "?"))
+            _skip(doc, events, next(events), (*path, "?"))
             continue
         key = event.value
         child = (*path, key)
         if key in mapping:
             doc.report(place, f"`{key}` again; first on line {doc.keys[child][0]}")
-            _node(Document(doc.file), events, next(events), child)
+            _skip(doc, events, next(events), child)
             continue
         doc.keys[child] = place
         mapping[key] = _node(doc, events, next(events), child)
     return mapping
+
+
+def _skip(doc: Document, events: Iterator[yaml.Event], event: yaml.Event, path: Path) -> None:
+    """Reads over a node that has no place in the data; it too must not be nested too deep."""
+    _node(Document(doc.file), events, event, path)
+
+
+class _Dumper(yaml.SafeDumper):
+    """PyYAML resolves by YAML 1.1; what `parse` would not read back as text is quoted."""
+
+
+def _dump_text(dumper: _Dumper, text: str) -> yaml.Node:
+    try:
+        quoted = not isinstance(resolve_scalar(text), str)
+    except ValueError:
+        quoted = True
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style='"' if quoted else None)
+
+
+_Dumper.add_representer(str, _dump_text)
+
+
+def dump(data: Any) -> str:
+    """Plain data as YAML that `parse` reads back to equal data."""
+    return yaml.dump(data, Dumper=_Dumper, sort_keys=False)

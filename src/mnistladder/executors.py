@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
-from types import TracebackType
 from typing import Protocol
 
 from mnistladder.errors import ExitCode, UserError
@@ -33,13 +32,7 @@ class Executor(Protocol):
     def free(self) -> int: ...
     def submit(self, stage: Stage) -> None: ...
     def finish_one(self) -> Finished | Failed: ...
-    def __enter__(self) -> "Executor": ...
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None: ...
+    def close(self) -> None: ...
 
 
 def run_stage(stage: Stage, runs: Path, device: str, emit: Emit) -> Finished | Failed:
@@ -83,15 +76,7 @@ class InProcess:
         stage, self._stage = self._stage, None
         return run_stage(stage, *self._arguments)
 
-    def __enter__(self) -> "InProcess":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
         pass
 
 
@@ -158,15 +143,7 @@ class LocalProcesses:
             self._idle.append(worker)
         return event
 
-    def __enter__(self) -> "LocalProcesses":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
         """Ends the workers at once; what they stored is whole, the begun epoch is not kept."""
         workers = [*self._idle, *self._busy.values()]
         for worker in workers:

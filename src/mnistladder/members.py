@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 
-from mnistladder import records, storage
+from mnistladder import document, records, storage
 from mnistladder.config import resolved
 from mnistladder.errors import CorruptError
 from mnistladder.records import Record
@@ -113,7 +112,7 @@ class Members:
             CHECKPOINT: progress.checkpoint,
             PROBABILITIES: packed.getvalue(),
             HISTORY: rows.encode(),
-            "config.yaml": yaml.safe_dump(resolved(stage.config), sort_keys=False).encode(),
+            "config.yaml": document.dump(resolved(stage.config)).encode(),
         }
         for name, content in files.items():
             storage.write(folder / name, content)

@@ -1,7 +1,5 @@
 """What a user sees of training: live bars on a terminal, one plain line an epoch elsewhere."""
 
-from types import TracebackType
-
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn
 
@@ -68,15 +66,7 @@ class Reporter:
     def epoch_done(self, event: EpochDone) -> None: ...
     def ended(self, event: Finished | Failed) -> None: ...
 
-    def __enter__(self) -> "Reporter":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None: ...
+    def close(self) -> None: ...
 
     def describe(self, event: EpochDone) -> str:
         """Loss, test errors and speed of an epoch."""
@@ -123,6 +113,7 @@ class LiveReporter(Reporter):
         self.all = self.bars.add_task("all epochs", total=total, about="")
 
     def started(self, event: Started) -> None:
+        self.bars.start()
         self.tasks[event.key] = self.bars.add_task(
             self.names[event.key],
             total=self.stages[event.key].epochs,
@@ -140,16 +131,7 @@ class LiveReporter(Reporter):
         if event.key in self.tasks:
             self.bars.remove_task(self.tasks.pop(event.key))
 
-    def __enter__(self) -> "LiveReporter":
-        self.bars.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
         self.bars.stop()
 
 

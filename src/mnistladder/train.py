@@ -93,7 +93,7 @@ def stream(seed: int, purpose: Purpose, epoch: int) -> torch.Generator:
 def steps_per_epoch(count: int, real_per_batch: int) -> int:
     """Batches of one pass; the last one is short, but a single image cannot be normalised."""
     full, rest = divmod(count, real_per_batch)
-    return full + (rest > 1 or real_per_batch == 1)
+    return full + (rest > 1)
 
 
 def mixed_order(

@@ -8,16 +8,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import lru_cache
 from typing import Any
 
-import numpy as np
 import torch
 from safetensors import torch as safetensors
 from torch import Tensor, nn
 
 from mnistladder import environment, network, predict, storage, train
-from mnistladder.data import Source
+from mnistladder.digits import Digits, load_digits
 from mnistladder.errors import CorruptError, DivergedError
 from mnistladder.events import EpochDone, Event, Notice, Started
 from mnistladder.members import Members, Progress, mean_probabilities
@@ -26,29 +24,6 @@ from mnistladder.streams import derive_seed
 from mnistladder.train import Images
 
 WEIGHT, MOMENT = "weight/", "optimizer/"
-
-
-@dataclass(frozen=True)
-class Digits:
-    """A data set on the device."""
-
-    train: Images
-    test: Images
-    statistics: tuple[float, float]
-
-
-@lru_cache(maxsize=1)
-def load_digits(source: Source, device: torch.device) -> Digits:
-    """The data set as tensors on the device; kept for the next stage. Raises DataError."""
-    dataset = source.load()
-    train_images, test_images = (
-        Images(
-            torch.from_numpy(split.images.copy())[:, None].to(device),
-            torch.from_numpy(split.labels.astype(np.int64)).to(device),
-        )
-        for split in (dataset.train, dataset.test)
-    )
-    return Digits(train_images, test_images, dataset.pixel_statistics())
 
 
 @dataclass
@@ -76,13 +51,20 @@ class Member:
 
     def load(self, checkpoint: bytes) -> None:
         """Takes over the state of `save`. Raises CorruptError where it is another network's."""
-        names = [name for name, _ in self.network.named_parameters()]
         tensors = safetensors.load(checkpoint)
         weights = {
             name.removeprefix(WEIGHT): value
             for name, value in tensors.items()
             if name.startswith(WEIGHT)
         }
+        try:
+            self.network.load_state_dict(weights)
+            self._load_moments(tensors)
+        except (RuntimeError, ValueError, AttributeError) as error:
+            raise CorruptError(f"a checkpoint of another network: {error}") from None
+
+    def _load_moments(self, tensors: dict[str, Tensor]) -> None:
+        names = [name for name, _ in self.network.named_parameters()]
         state: dict[int, dict[str, Tensor]] = {}
         for name, value in tensors.items():
             if name.startswith(MOMENT):
@@ -90,11 +72,7 @@ class Member:
                 like = self.network.get_parameter(parameter)
                 state.setdefault(names.index(parameter), {})[kind] = _in_layout_of(like, value)
         groups = self.optimizer.state_dict()["param_groups"]
-        try:
-            self.network.load_state_dict(weights)
-            self.optimizer.load_state_dict({"state": state, "param_groups": groups})
-        except (RuntimeError, ValueError) as error:
-            raise CorruptError(f"a checkpoint of another network: {error}") from None
+        self.optimizer.load_state_dict({"state": state, "param_groups": groups})
 
 
 def _in_layout_of(parameter: Tensor, value: Tensor) -> Tensor:
@@ -183,10 +161,12 @@ def _one_epoch(
             config.batch_size, rates, config.clip_norm,
         ).item()  # fmt: skip
     trained = time.perf_counter()
-    if not math.isfinite(loss):
-        raise DivergedError(f"epoch {epoch + 1}, phase {index}: the loss is {loss}; lower its `lr`")
     probabilities = predict.probabilities(member.network, digits.test.images)
     errors, test_loss = _score(probabilities, digits.test.labels)
+    for kind, value in (("loss", loss), ("test loss", test_loss)):
+        if not math.isfinite(value):
+            where = f"epoch {epoch + 1}, phase {index}"
+            raise DivergedError(f"{where}: the {kind} is {value}; lower its `lr`")
     row = {
         "epoch": epoch + 1,
         "phase": index,

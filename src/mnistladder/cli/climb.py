@@ -3,6 +3,7 @@
 import shlex
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -79,8 +80,9 @@ def _outcomes(ladder: Ladder, options: Options) -> Iterator[Outcome]:
     console = Console(stderr=True, highlight=False)
     names = _stage_names(ladder)
     reporter = make_reporter(ladder.missing, names, jobs, console, options.quiet)
+    executor = _executor(options, jobs, reporter)
     try:
-        with reporter, _executor(options, jobs, reporter) as executor:
+        with closing(reporter), closing(executor):
             yield from ladder.climb(executor, reporter, options.keep_going)
     except (KeyboardInterrupt, Terminated) as error:
         again = shlex.join(["mnistladder", *sys.argv[1:]])

@@ -1,0 +1,92 @@
+"""Commands about this machine: `data` and `doctor`."""
+
+import json as jsonlib
+from typing import Annotated, Any
+
+import typer
+
+from mnistladder.cli import base
+from mnistladder.cli.base import app
+from mnistladder.errors import DataError, ExitCode, UsageError
+
+
+@app.command(epilog="Examples: mnistladder data    mnistladder data fashion_mnist --download")
+def data(
+    name: Annotated[base.DataName | None, typer.Argument(help="One data set only.")] = None,
+    data_dir: base.DataDir = None,
+    download: Annotated[
+        bool, typer.Option("--download", help="Fetch the named set into the user's cache.")
+    ] = False,
+    json: base.AsJson = False,
+) -> None:
+    """Show which data sets are here, their hashes and class counts; fetch one by name."""
+    from mnistladder import data as sets
+
+    if download:
+        if name is None or name.value not in sets.DOWNLOADS:
+            raise UsageError(f"--download: name one of {', '.join(sets.DOWNLOADS)}")
+        sets.download(name.value)
+    if data_dir is not None:
+        rows = [_describe(sets.find("", data_dir).load())]
+    else:
+        rows = [_describe_named(one) for one in ([name.value] if name else sets.NAMES)]
+    if json:
+        base.print_json(rows)
+    else:
+        for row in rows:
+            _say_data(row)
+    if (name or data_dir) and not rows[0]["present"]:
+        raise typer.Exit(ExitCode.DATA)
+
+
+def _describe_named(name: str) -> dict[str, Any]:
+    from mnistladder import data as sets
+
+    try:
+        return _describe(sets.find(name).load())
+    except DataError as error:
+        return {"name": name, "present": False, "problem": str(error)}
+
+
+def _describe(dataset: Any) -> dict[str, Any]:
+    mean, std = dataset.pixel_statistics()
+    return {
+        "name": dataset.name,
+        "present": True,
+        "sha256": dataset.sha256,
+        "pixel_mean": mean,
+        "pixel_std": std,
+        **{
+            split: {"images": len(part.labels), "class_counts": dataset.class_counts(part)}
+            for split, part in (("train", dataset.train), ("test", dataset.test))
+        },
+    }
+
+
+def _say_data(row: dict[str, Any]) -> None:
+    if not row["present"]:
+        base.say(row["problem"])
+        return
+    base.say(f"{row['name']}: arrays SHA-256 {row['sha256']}")
+    base.say(f"  pixels: mean {row['pixel_mean']:.5f}, standard deviation {row['pixel_std']:.5f}")
+    for split in ("train", "test"):
+        counts = " ".join(map(str, row[split]["class_counts"]))
+        base.say(f"  {split}: {row[split]['images']:,} images; digits 0 to 9: {counts}")
+
+
+@app.command(name="doctor")
+def doctor_(
+    data_dir: base.DataDir = None, runs_dir: base.RunsDir = base.RUNS, json: base.AsJson = False
+) -> None:
+    """Check the installation: versions, devices, data, write access."""
+    from mnistladder import doctor
+
+    checks = doctor.examine(runs_dir, data_dir)
+    if json:
+        base.print_json(checks)
+    else:
+        for name, value in checks.items():
+            text = value if isinstance(value, str) else jsonlib.dumps(value)
+            base.say(f"{name:16} {text}")
+    if not checks["ok"]:
+        raise typer.Exit(ExitCode.FAILED)

@@ -1,0 +1,194 @@
+"""Rungs share what they can, failures stay where they are, and workers change no bit."""
+
+import multiprocessing
+import os
+import signal
+from collections import Counter
+from contextlib import closing
+
+import numpy as np
+import pytest
+import small
+
+from mnistladder import records, results
+from mnistladder.config import Config, Phase, Rung, Sgd
+from mnistladder.data import Source
+from mnistladder.errors import CorruptError, ExitCode
+from mnistladder.events import EpochDone, Failed
+from mnistladder.executors import InProcess, LocalProcesses
+from mnistladder.ladder import Climbed, Fallen, Ladder, Target, needed_epochs
+from mnistladder.layers import Dense, Flatten, Relu
+from mnistladder.members import Members
+
+ANNEALED = small.tiny(phases=small.phases(1, 1))
+AVERAGED = ANNEALED.model_copy(update={"members": 2})
+PSEUDO = small.tiny(members=2, pool="test", phases=small.phases(1, 1, 1, pseudo_per_batch=16))
+DEEP = (Flatten(), *[layer for _ in range(6) for layer in (Dense(out=50), Relu())], Dense(out=10))
+DIVERGING = small.tiny(model=DEEP, optimizer=Sgd(), phases=(Phase(epochs=1, lr=100.0),))
+
+
+def target(config: Config, source: Source, name="rung", seed=0):
+    return Target(Rung(name, config), seed, source)
+
+
+def climb(targets, runs, keep_going=False, executor=InProcess, **workers):
+    """The outcomes of the targets and all events on the way."""
+    events = []
+    ladder = Ladder(targets, runs)
+    with closing(executor(runs, "cpu", events.append, **workers)) as chosen:
+        return list(ladder.climb(chosen, events.append, keep_going)), events
+
+
+def epochs_trained(events):
+    """How many epochs were trained of each stage."""
+    return Counter(event.key for event in events if isinstance(event, EpochDone))
+
+
+def test_averaging_rung_trains_only_the_members_that_are_missing(tmp_path, source):
+    annealed, averaged = target(ANNEALED, source, "11"), target(AVERAGED, source, "12")
+    own, other = (stage.key for stage in averaged.levels[0])
+    _, first = climb([annealed], tmp_path)
+    assert list(Ladder([averaged], tmp_path).missing) == [other]
+    outcomes, second = climb([averaged], tmp_path)
+    assert epochs_trained(first) == {own: 2}
+    assert epochs_trained(second) == {other: 2}
+    assert outcomes[0].record["member_keys"] == [own, other]
+
+
+def test_pseudo_labelling_rung_trains_only_its_new_stage(tmp_path, source):
+    climb([target(AVERAGED, source, "12")], tmp_path)
+    pseudo = target(PSEUDO, source, "13")
+    [outcome], events = climb([pseudo], tmp_path)
+    assert epochs_trained(events) == {stage.key: 1 for stage in pseudo.levels[1]}
+    assert outcome.record["transductive"] is True
+    assert outcome.record["epochs"] == 3
+    assert outcome.record["images_seen"] == 2 * (2 * 512 + 512 + 11 * 16)
+
+
+def test_rungs_climbed_together_train_each_network_once(tmp_path, source):
+    plans = {"11": ANNEALED, "12": AVERAGED, "13": PSEUDO}
+    targets = [target(config, source, name) for name, config in plans.items()]
+    assert needed_epochs(Ladder(targets, tmp_path).missing.values()) == 2 * 2 + 2
+    outcomes, events = climb(targets, tmp_path)
+    assert epochs_trained(events).total() == 2 * 2 + 2
+    assert all(isinstance(outcome, Climbed) for outcome in outcomes)
+    assert [outcome.target.rung.name for outcome in outcomes] == ["11", "12", "13"]
+
+
+def test_order_of_rungs_does_not_change_results(tmp_path, source):
+    targets = [target(ANNEALED, source, "11"), target(PSEUDO, source, "13")]
+    found = []
+    for number, order in enumerate((targets, targets[::-1])):
+        outcomes, _ = climb(order, tmp_path / str(number))
+        found.append({o.target.rung.name: o.record["predictions_sha256"] for o in outcomes})
+    assert found[0] == found[1]
+    assert found[0]["11"] != found[0]["13"]
+
+
+def test_stored_result_is_reused_without_an_executor(tmp_path, source):
+    [first], _ = climb([target(ANNEALED, source)], tmp_path)
+    ladder = Ladder([target(ANNEALED, source)], tmp_path)
+    assert not ladder.missing
+    [second] = ladder.climb(None, lambda event: None)
+    assert (first.reused, second.reused) == (False, True)
+    assert second.record == records.unseal(records.seal(first.record), "")
+
+
+def test_other_seed_trains_other_members(tmp_path, source):
+    climb([target(AVERAGED, source)], tmp_path)
+    outcomes, events = climb([target(AVERAGED, source, seed=1)], tmp_path)
+    assert len(epochs_trained(events)) == 2
+    assert outcomes[0].record["member_seeds"] == [2, 3]
+
+
+@pytest.mark.parametrize(("keep_going", "outcomes"), [(True, [Fallen, Climbed]), (False, [Fallen])])
+def test_failing_rung_stops_the_climb_unless_told_to_go_on(tmp_path, source, keep_going, outcomes):
+    targets = [target(DIVERGING, source, "bad"), target(ANNEALED, source, "good")]
+    found, _ = climb(targets, tmp_path, keep_going)
+    assert [type(outcome) for outcome in found] == outcomes
+    assert found[0].exit_code is ExitCode.DIVERGED
+    assert "epoch 1, phase 0: the loss is " in found[0].text
+    assert not (tmp_path / "results" / "bad").exists()
+
+
+def test_what_builds_on_a_failed_stage_falls_with_it(tmp_path, source):
+    plan = (*DIVERGING.phases, Phase(epochs=1, lr=1e-3, pseudo_per_batch=16))
+    config = DIVERGING.model_copy(update={"phases": plan, "pool": "test", "members": 2})
+    bad, good = target(config, source, "bad"), target(ANNEALED, source, "good")
+    (fallen, climbed), events = climb([bad, good], tmp_path, keep_going=True)
+    assert (type(fallen), type(climbed)) == (Fallen, Climbed)
+    assert fallen.exit_code is ExitCode.DIVERGED
+    failed = {event.key for event in events if isinstance(event, Failed)}
+    assert failed <= {stage.key for stage in bad.levels[0]}
+
+
+def test_two_workers_give_the_results_of_one_process(tmp_path, source):
+    targets = [target(PSEUDO, source, "13")]
+    [one], _ = climb(targets, tmp_path / "one")
+    [two], events = climb(targets, tmp_path / "two", executor=LocalProcesses, jobs=2, gpus=0)
+    assert epochs_trained(events).total() == 6
+    assert two.record["predictions_sha256"] == one.record["predictions_sha256"]
+    key = targets[0].levels[1][1].key
+    stored = [Members(tmp_path / name).record(key)["weights_sha256"] for name in ("one", "two")]
+    assert stored[0] == stored[1]
+
+
+def test_killed_worker_fails_its_stage_and_others_go_on(tmp_path, source):
+    long = target(small.tiny(phases=small.phases(200)), source, "long")
+    killed = []
+
+    def kill_once(event):
+        if isinstance(event, EpochDone) and event.key == long.levels[0][0].key and not killed:
+            killed.extend(multiprocessing.active_children())
+            os.kill(killed[0].pid, signal.SIGKILL)
+
+    ladder = Ladder([long, target(ANNEALED, source, "short")], tmp_path)
+    with closing(LocalProcesses(tmp_path, "cpu", kill_once, jobs=1, gpus=0)) as executor:
+        fallen, climbed = ladder.climb(executor, lambda event: None, keep_going=True)
+    assert len(killed) == 1
+    assert fallen == Fallen(long, "its worker process ended by SIGKILL", ExitCode.RESOURCE)
+    assert isinstance(climbed, Climbed)
+    assert Members(tmp_path).progress(long.levels[0][0].key).history
+
+
+def test_record_counts_what_the_averaged_members_say(tmp_path, source):
+    [outcome], _ = climb([target(AVERAGED, source)], tmp_path)
+    record, members = outcome.record, Members(tmp_path)
+    each = [members.probabilities(key) for key in record["member_keys"]]
+    labels = source.test_labels()
+    wrong = np.flatnonzero(np.mean(each, axis=0).argmax(1) != labels)
+    assert record["wrong_images"] == wrong.tolist()
+    assert record["errors"] == len(wrong) == sum(record["per_class_errors"])
+    assert record["accuracy"] == pytest.approx(100 - 100 * len(wrong) / 256, abs=1e-4)
+    assert record["member_errors"] == [int((p.argmax(1) != labels).sum()) for p in each]
+    assert 0 < record["loss"] < 10
+
+
+def test_record_that_contradicts_its_probabilities_is_corrupt(tmp_path, source):
+    stage = target(ANNEALED, source).levels[0][0]
+    climb([target(ANNEALED, source)], tmp_path)
+    path = tmp_path / "members" / stage.key / "record.json"
+    record = records.unseal(path.read_bytes(), "")
+    path.write_bytes(records.seal({**record, "test_errors": record["test_errors"] + 1}))
+    with pytest.raises(CorruptError, match="stored errors do not fit"):
+        climb([target(ANNEALED, source, "again")], tmp_path)
+
+
+def test_result_id_follows_from_name_and_members(source):
+    same = {
+        target(config, source).result_id
+        for config in (ANNEALED, small.tiny(phases=small.phases(1, 1), title="Other"))
+    }
+    assert len(same) == 1
+    others = [
+        target(ANNEALED, source, "other"),
+        target(ANNEALED, source, seed=1),
+        target(AVERAGED, source),
+    ]
+    assert len(same | {other.result_id for other in others}) == 4
+
+
+def test_climbed_rungs_stand_on_the_board(tmp_path, source):
+    climb([target(ANNEALED, source, "11"), target(AVERAGED, source, "12")], tmp_path)
+    board = results.load_board(tmp_path / "leaderboard.json")
+    assert [row["rung"] for row in board] == ["11", "12"]

@@ -1,0 +1,376 @@
+"""Every mistake of a config is told, all at once, each with its place."""
+
+import pytest
+import small
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mnistladder import document, loading
+from mnistladder.config import AdamW, Ramp, Sgd, resolved
+from mnistladder.errors import ConfigError, UsageError
+
+GOOD = """title: T
+model: [flatten, dense: {out: 10}]
+phases:
+  - {epochs: 1, lr: 1e-4}
+"""
+DEEP = "[" * 30 + "]" * 30
+
+
+@pytest.fixture
+def load(tmp_path):
+    """Loads a YAML text as the file x.yaml."""
+
+    def load_text(text, *overrides):
+        path = tmp_path / "x.yaml"
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return loading.load_rung(str(path), overrides)
+
+    return load_text
+
+
+def problems(load, text, *overrides):
+    """The problems of a bad config as (line, column, message)."""
+    with pytest.raises(ConfigError) as caught:
+        load(text, *overrides)
+    return [(p.line, p.column, p.message) for p in caught.value.problems]
+
+
+def test_good_config_loads_under_the_name_of_its_file(load):
+    rung = load(GOOD)
+    assert (rung.name, rung.label, rung.config.title) == ("x", "x", "T")
+    assert rung.config.phases[0].lr == 1e-4
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("1e-4", 1e-4), ("1.0e-4", 1e-4), ("1", 1.0), (".5", 0.5), ("5.", 5.0), ("+2E-1", 0.2)],
+)
+def test_numbers_of_yaml_1_2_are_numbers(load, text, value):
+    rate = load(GOOD.replace("1e-4", text)).config.phases[0].lr
+    assert (rate, type(rate)) == (value, float)
+
+
+@pytest.mark.parametrize("text", ["1e-4x", "0x10", "1_0", "1:30", "on", "'1'", "1,5", "0o14"])
+def test_what_is_no_number_of_yaml_1_2_is_refused(load, text):
+    [(*place, message)] = problems(load, GOOD + f"clip_norm: {text}\n")
+    assert place == [5, 12]
+    assert message.startswith("`clip_norm`: expected a number, found '")
+
+
+WRONG_LINE_5 = [
+    ("bach_size: 3", 1, "unknown key `bach_size`; did you mean `batch_size`?"),
+    ("on: true", 1, "unknown key `on`; known: augment, batch_size, "),
+    ("<<: {a: 1}", 1, "unknown key `<<`"),
+    ("title: U", 1, "`title` again; first on line 1"),
+    ("phases: 3", 1, "`phases` again; first on line 3"),
+    ("batch_size: true", 13, "`batch_size`: expected an integer, found true"),
+    ("batch_size: 3.0", 13, "`batch_size`: expected an integer, found 3.0"),
+    ("batch_size: 2.5", 13, "`batch_size`: expected an integer, found 2.5"),
+    ("batch_size: '3'", 13, "`batch_size`: expected an integer, found '3'"),
+    ("batch_size:", 12, "`batch_size`: expected an integer, found nothing"),
+    ("batch_size: .inf", 13, "`batch_size`: expected an integer, found inf"),
+    ("batch_size: 0", 13, "`batch_size`: expected greater than or equal to 1, found 0"),
+    ("batch_size: 65537", 13, "expected less than or equal to 65536, found 65537"),
+    ("members: 1001", 10, "expected less than or equal to 1000"),
+    ("members: -1", 10, "`members`: expected greater than or equal to 1, found -1"),
+    ("clip_norm: .nan", 12, "`clip_norm`: expected a finite number, found nan"),
+    ("clip_norm: -.inf", 12, "`clip_norm`: expected a finite number, found -inf"),
+    ("clip_norm: 0", 12, "`clip_norm`: expected greater than 0, found 0"),
+    ("label_smoothing: true", 18, "`label_smoothing`: expected a number, found true"),
+    ("label_smoothing: 1", 18, "`label_smoothing`: expected less than 1, found 1"),
+    ("loss: mse", 7, "`loss`: expected 'cross_entropy' or 'clipped_cross_entropy', found 'mse'"),
+    ("pool: train", 7, "`pool`: expected 'test', found 'train'"),
+    ("published: {}", 1, "missing key `accuracy`"),
+    ("published: {accuracy: 101}", 23, "`accuracy`: expected less than or equal to 100"),
+    ("augment: {zom: 0.1}", 11, "unknown key `zom`; did you mean `zoom`?"),
+    ("augment: {zoom: 1}", 17, "`zoom`: expected less than 1, found 1"),
+    ("augment: {rotate_deg: 181}", 23, "expected less than or equal to 180"),
+    ("augment: {shear_deg: 81}", 22, "expected less than or equal to 80"),
+    ("augment: {shift_px: 29}", 21, "expected less than or equal to 28"),
+    ("augment: {interpolation: cubic}", 26, "expected 'bilinear' or 'nearest', found 'cubic'"),
+    ("augment: [1]", 10, "`augment`: expected a mapping, found a list"),
+    ("optimizer: {name: adma}", 12, "'adma'"),
+    ("optimizer: {beta1: 0.5}", 12, "a mapping with a `name`"),
+    ("optimizer: sgd", 12, "found 'sgd'"),
+    ("optimizer: {name: sgd, beta1: 0.5}", 24, "unknown key `beta1`; known: momentum, name, nes"),
+    ("optimizer: {name: sgd, momentum: 1}", 34, "`momentum`: expected less than 1, found 1"),
+    ("optimizer: {name: adam, eps: 0}", 30, "`eps`: expected greater than 0, found 0"),
+    ("augment: &a {zoom: 0.1}", 10, "anchor `&a`: a config has no anchors"),
+    ("augment: !!map {zoom: 0.1}", 10, "tag `tag:yaml.org,2002:map`: a config has no tags"),
+    ("augment: !foo {zoom: 0.1}", 10, "tag `!foo`: a config has no tags"),
+    ("title2: !!python/object/apply:os.getcwd []", 9, "a config has no tags"),
+    ("augment: *a", 10, "alias `*a`: write the value out"),
+    ("---\na: 1", 1, "a second document; a config is one document"),
+    ("? [a]\n: 1", 3, "a key must be a word"),
+    (f"members: {'9' * 101}", 10, "a number of 101 characters"),
+]
+
+
+@pytest.mark.parametrize(("extra", "column", "expected"), WRONG_LINE_5)
+def test_wrong_key_or_value_is_told_with_line_and_column(load, extra, column, expected):
+    found = problems(load, f"{GOOD}{extra}\n")
+    assert {line for line, _, _ in found} == {5}
+    assert any(where == column and expected in text for _, where, text in found), found
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "column", "expected"),
+    [
+        ("title: T", "title: 2017", 1, 8, "`title`: expected text, found 2017"),
+        ("title: T", "title: ''", 1, 8, "`title`: expected"),
+        ("title: T", f"title: {'x' * 81}", 1, 8, "at most 80"),
+        ("title: T\n", "", 1, 1, "missing key `title`"),
+        ("epochs: 1, ", "", 4, 5, "missing key `epochs`"),
+        ("epochs: 1", "epochs: 10001", 4, 14, "expected less than or equal to 10000"),
+        ("1e-4", "0", 4, 21, "`lr`: expected greater than 0, found 0"),
+        ("1e-4", "101", 4, 21, "`lr`: expected less than or equal to 100, found 101"),
+        ("1e-4", "fast", 4, 21, "`lr`: expected a number, found 'fast'"),
+        ("1e-4", "{from: 1, to: 0}", 4, 35, "`to`: expected greater than 0, found 0"),
+        ("1e-4", "{from: 1, to: 1, shap: x}", 4, 38, "unknown key `shap`; did you mean `shape`?"),
+        ("1e-4", "{from: 1}", 4, 17, "missing key `to`"),
+        ("1e-4", "1e-4, augment: 1", 4, 36, "`augment`: expected true or false, found 1"),
+        ("  - {epochs: 1, lr: 1e-4}", "  []", 4, 3, "`phases`: expected at least one entry"),
+        ("  - {epochs: 1, lr: 1e-4}", "  {}", 4, 3, "`phases`: expected a list, found a mapping"),
+        ("  - {epochs: 1, lr: 1e-4}", "  - 3", 4, 5, "expected a mapping, found 3"),
+        (
+            "dense: {out: 10}",
+            "dens: {out: 10}",
+            2,
+            18,
+            "unknown layer `dens`; did you mean `dense`",
+        ),
+        ("flatten", "qqq", 2, 9, "unknown layer `qqq`; known: avgpool, batchnorm, conv, dense"),
+        ("flatten", "os.system", 2, 9, "unknown layer `os.system`"),
+        ("flatten", "3", 2, 9, "expected a layer, such as `relu` or `conv: {out: 7}`, found 3"),
+        ("{out: 10}", "{ot: 10}", 2, 26, "unknown key `ot`; did you mean `out`?"),
+        ("{out: 10}", "10", 2, 25, "`dense`: expected a mapping, found 10"),
+        ("{out: 10}", "{out: 0}", 2, 31, "`out`: expected greater than or equal to 1, found 0"),
+        ("{out: 10}", "{out: 1048577}", 2, 31, "expected less than or equal to 1048576"),
+        ("dense: {out: 10}", "dense", 2, 18, "missing key `out`"),
+        ("[flatten, dense: {out: 10}]", "[]", 2, 8, "expected a list of layers"),
+        ("[flatten, dense: {out: 10}]", "5", 2, 8, "expected a list of layers, found 5"),
+    ],
+)
+def test_wrong_part_is_told_with_line_and_column(load, old, new, line, column, expected):
+    found = problems(load, GOOD.replace(old, new))
+    assert any((a, b) == (line, column) and expected in text for a, b, text in found), found
+
+
+def test_empty_model_is_told(load):
+    found = problems(load, GOOD.replace(" [flatten, dense: {out: 10}]", ""))
+    assert found[0][0] == 2
+
+
+@pytest.mark.parametrize(
+    ("layers", "index", "expected"),
+    [
+        (["dense: {out: 10}"], 0, "dense: needs a flat input, got 1x28x28; put `flatten` before"),
+        (["flatten", "dense: {out: 11}"], 1, "dense: gives 11, but the last layer must give 10"),
+        (["flatten", "conv: {out: 3}"], 1, "conv: needs feature maps"),
+        (["flatten", "maxpool"], 1, "maxpool: needs feature maps"),
+        (["conv: {out: 3, groups: 2}"], 0, "conv: 2 groups divide not both 1 and 3"),
+        (["maxpool: {size: 29}"], 0, "maxpool: a window of 29 does not fit into 28"),
+        (["maxpool"] * 5 + ["flatten"], 4, "maxpool: a window of 2 does not fit into 1"),
+        (["relu"], 0, "relu: gives 1x28x28, but the last layer must give 10 classes"),
+    ],
+)
+def test_shape_that_does_not_fit_names_the_line_of_its_layer(load, layers, index, expected):
+    model = "model:\n" + "".join(f"  - {layer}\n" for layer in layers)
+    [(line, column, text)] = problems(load, f"title: T\n{model}phases: [{{epochs: 1, lr: 1}}]\n")
+    assert (line, column) == (3 + index, 5)
+    assert text.startswith(expected)
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "column", "expected"),
+    [
+        ("", 1, 1, "expected a mapping of keys, found nothing"),
+        ("# only this\n", 1, 1, "found nothing"),
+        ("- 1\n", 1, 1, "expected a mapping of keys, found a list"),
+        ("x\n", 1, 1, "expected a mapping of keys, found 'x'"),
+        ("a: b: c", 1, 5, "not YAML: "),
+        (GOOD + "\tx: 1\n", 5, 1, "not YAML: "),
+        (GOOD + "augment: {zoom: 1\n", 6, 1, "not YAML: "),
+        (b"\0", 1, 1, "not YAML: "),
+        (b"title: T\nmodel: \xff\n", 2, 1, "not UTF-8 text"),
+        (f"title: T\na: {DEEP}", 2, 24, "nested more than 20 deep"),
+        (f"{GOOD}#{'x' * 65536}", 1, 1, "larger than 64 KiB"),
+    ],
+)
+def test_text_that_is_no_config_gives_one_problem(load, text, line, column, expected):
+    [found] = problems(load, text)
+    assert found[:2] == (line, column)
+    assert expected in found[2]
+
+
+def test_byte_order_mark_is_allowed(load):
+    assert load(b"\xef\xbb\xbf" + GOOD.encode()).config == load(GOOD).config
+
+
+FIVE_MISTAKES = """title: T
+bach_size: 64
+model: [flaten, dense: {out: 10, units: 3}]
+phases:
+  - {epochs: 0, lr: 1e-4}
+members: 3.5
+"""
+
+
+def test_config_with_five_mistakes_gets_exactly_five_problems(load, tmp_path):
+    with pytest.raises(ConfigError) as caught:
+        load(FIVE_MISTAKES)
+    path = tmp_path / "x.yaml"
+    assert str(caught.value).splitlines() == [
+        f"{path}:2:1: unknown key `bach_size`; did you mean `batch_size`?",
+        f"{path}:3:9: unknown layer `flaten`; did you mean `flatten`?",
+        f"{path}:3:34: unknown key `units`; did you mean `init`?",
+        f"{path}:5:14: `epochs`: expected greater than or equal to 1, found 0",
+        f"{path}:6:10: `members`: expected an integer, found 3.5",
+    ]
+
+
+def test_contradictions_are_told_together(load):
+    text = GOOD.replace("1e-4", "1e-4, pseudo_per_batch: 40, augment: true")
+    found = [message for line, _, message in problems(load, text) if line == 4]
+    assert len(found) == 4
+    for part in ("no `pool:`", "below the batch size, 32", "no trained members", "the ranges"):
+        assert any(part in message for message in found)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("phases", "loss: clipped_cross_entropy\nlabel_smoothing: 0.1\nphases", "`loss: cross_e"),
+        ("phases", "batch_size: 1\nphases", "batch normalisation needs at least 2 images"),
+        ("out: 10", "out: 1048576}, dense: {out: 10", "parameters; at most 200,000,000"),
+        ("[", "[conv: {out: 7000}, conv: {out: 1}, ", "GiB with activations; at most 8"),
+    ],
+)
+def test_impossible_combination_is_told(load, old, new, expected):
+    text = GOOD.replace("flatten", "flatten, batchnorm").replace(old, new, 1)
+    if "activations" in expected:
+        text += "batch_size: 8192\n"
+    assert any(expected in message for _, _, message in problems(load, text))
+
+
+def test_missing_file_suggests_the_nearest_name():
+    with pytest.raises(UsageError, match=r"model09_dropuot.yaml: no such file.*`model09_dropout`"):
+        loading.load_rung("model09_dropuot.yaml")
+    with pytest.raises(UsageError, match="no such rung; did you mean `model09_dropout`"):
+        loading.load_rung("model09_dropuot")
+
+
+def test_directory_is_no_config(tmp_path):
+    (tmp_path / "x.yaml").mkdir()
+    with pytest.raises(UsageError, match="not a file"):
+        loading.load_rung(str(tmp_path / "x.yaml"))
+
+
+@pytest.mark.parametrize("name", ["a b", ".hidden", "-x", "x" * 65, "a:b"])
+def test_file_name_that_cannot_be_a_rungs_name_is_refused(tmp_path, name):
+    path = tmp_path / f"{name}.yaml"
+    path.write_text(GOOD)
+    with pytest.raises(ConfigError, match="file name `"):
+        loading.load_rung(str(path))
+
+
+def test_overrides_change_the_config_and_the_label(load):
+    rung = load(GOOD, "phases.0.lr=1e-3", "batch_size=64", "optimizer={name: sgd, momentum: 0.9}")
+    assert rung.config.phases[0].lr == 1e-3
+    assert rung.config.batch_size == 64
+    assert rung.config.optimizer == Sgd(momentum=0.9)
+    assert rung.label.startswith("x phases.0.lr=1e-3 batch_size=64 ")
+    assert load(GOOD, "model.1.dense.out=20", "model.1.dense.out=10").config == load(GOOD).config
+
+
+@pytest.mark.parametrize(
+    ("override", "expected"),
+    [
+        ("phases.1.lr=2", "`phases` has entries 0 to 0, not `1`"),
+        ("phases.x.lr=2", "`phases` has entries 0 to 0, not `x`"),
+        ("phases.0.lr=abc", "`lr`: expected a number, found 'abc'"),
+        ("phases.0.lr.x=1", "`phases.0.lr` has no parts, so no `x`"),
+        ("modle.0=1", "`the config` has no `modle`; did you mean `model`?"),
+        ("batch_size=[1", "not YAML: "),
+        ("batch_size=0", "`batch_size`: expected greater than or equal to 1, found 0"),
+        ("batch_sise=4", "unknown key `batch_sise`; did you mean `batch_size`?"),
+        ("batch_size=*a", "alias `*a`"),
+        ("phases.0.lr={from: 1, to: x}", "`to`: expected a number, found 'x'"),
+        ("phases=", "`phases`: expected a list, found nothing"),
+    ],
+)
+def test_bad_override_is_told_with_its_text(load, override, expected):
+    with pytest.raises(ConfigError) as caught:
+        load(GOOD, override)
+    assert {problem.file for problem in caught.value.problems} == {f"--set {override}"}
+    assert any(expected in problem.message for problem in caught.value.problems)
+
+
+def test_override_without_equals_sign_is_told(load):
+    with pytest.raises(UsageError, match=r"--set nope: expected key.path=value"):
+        load(GOOD, "nope")
+
+
+def test_override_with_an_endless_index_is_told(load):
+    with pytest.raises(UsageError):
+        load(GOOD, f"phases.{'9' * 5000}=1")
+
+
+def test_overrides_and_file_are_told_together(load):
+    found = problems(load, GOOD + "bach_size: 3\n", "members=0", "pool=x")
+    assert len(found) == 3
+
+
+@pytest.mark.parametrize(
+    ("references", "names"),
+    [
+        (["1-3"], ["model01_linear", "model02_normalized", "model03_hidden"]),
+        (["9", "model09_dropout", "9-9"], ["model09_dropout"]),
+        (["2", "1"], ["model02_normalized", "model01_linear"]),
+    ],
+)
+def test_numbers_and_ranges_select_shipped_rungs(references, names):
+    assert [rung.name for rung in loading.select_rungs(references)] == names
+
+
+@pytest.mark.parametrize("reference", ["14", "0", "5-3", "99-100"])
+def test_numbers_beyond_the_ladder_are_told(reference):
+    with pytest.raises(UsageError, match="the ladder has 1 to 13"):
+        loading.rung_names([reference])
+
+
+ramps = st.builds(
+    lambda start, end, shape, per: Ramp(**{"from": start}, to=end, shape=shape, per=per),
+    st.floats(1e-9, 100),
+    st.floats(1e-9, 100),
+    st.sampled_from(["linear", "cosine", "exponential"]),
+    st.sampled_from(["epoch", "step"]),
+)
+optimizers = st.builds(AdamW, eps=st.floats(1e-12, 1)) | st.builds(Sgd, nesterov=st.booleans())
+configs = st.builds(
+    lambda rate, smoothing, **changes: small.tiny(
+        phases=small.phases(1, lr=rate), label_smoothing=smoothing, **changes
+    ),
+    st.floats(1e-9, 100) | ramps,
+    st.floats(0, 1, exclude_max=True),
+    optimizer=optimizers,
+    batch_size=st.integers(2, 65536),
+    members=st.integers(1, 1000),
+    clip_norm=st.none() | st.floats(1e-300, 1e300),
+    title=st.from_regex(r"[A-Z][ -~\xa0-\xff\n:#']{0,60}", fullmatch=True),
+)
+
+
+@given(configs)
+def test_resolved_config_dumped_to_yaml_loads_to_an_equal_one(tmp_path_factory, config):
+    path = tmp_path_factory.getbasetemp() / "round_trip.yaml"
+    path.write_text(document.dump(resolved(config)), encoding="utf-8")
+    assert loading.load_rung(str(path)).config == config
+
+
+@pytest.mark.parametrize("title", ["1e-4", "2e5", ".5e3"])
+def test_resolved_title_that_yaml_1_2_reads_as_a_number_loads_again(tmp_path, title):
+    path = tmp_path / "x.yaml"
+    path.write_text(document.dump(resolved(small.tiny(title=title))))
+    assert loading.load_rung(str(path)).config.title == title

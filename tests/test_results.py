@@ -1,0 +1,119 @@
+"""Records are written once and believed only whole; the board follows from them."""
+
+import json
+
+import pytest
+
+from mnistladder import records, results
+from mnistladder.errors import CorruptError, UsageError
+
+
+def record(rung="a", seed=0, **changes):
+    found = {"rung": rung, "seed": seed, "result_id": f"{rung}{seed}", "errors": 5}
+    return {**found, "wrong_images": [1, 2], "config": {"title": "T"}, **changes}
+
+
+@pytest.fixture
+def runs(tmp_path):
+    for rung, seed in (("b", 0), ("a", 1), ("a", 0)):
+        results.add_result(tmp_path, record(rung, seed))
+    return tmp_path
+
+
+def path_of(runs, rung="a", seed=0):
+    return results.result_path(runs, rung, f"{rung}{seed}")
+
+
+def test_record_is_written_once(runs):
+    before = path_of(runs).read_bytes()
+    results.add_result(runs, record(errors=6))
+    assert path_of(runs).read_bytes() == before
+    assert results.find_result(runs, "a", "a0")["errors"] == 5
+
+
+def test_record_that_is_not_there_is_none(runs):
+    assert results.find_result(runs, "a", "zzz") is None
+
+
+def test_board_lists_rungs_and_seeds_in_order_without_what_is_large(runs):
+    rows = results.load_board(runs / results.BOARD)
+    assert [(row["rung"], row["seed"]) for row in rows] == [("a", 0), ("a", 1), ("b", 0)]
+    assert all(row.keys() == {"schema", "rung", "seed", "result_id", "errors"} for row in rows)
+
+
+def test_board_from_the_same_records_has_the_same_bytes(runs, tmp_path_factory):
+    before = (runs / results.BOARD).read_bytes()
+    (runs / results.BOARD).unlink()
+    assert results.rebuild_board(runs).read_bytes() == before
+    other = tmp_path_factory.mktemp("other")
+    for rung, seed in (("a", 0), ("b", 0), ("a", 1)):
+        results.add_result(other, record(rung, seed))
+    assert (other / results.BOARD).read_bytes() == before
+    results.add_result(other, record("a", 2))
+    assert (other / results.BOARD).read_bytes() != before
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (lambda text: text.replace('"errors": 5', '"errors": 4'), "damaged or edited"),
+        (lambda text: text[: len(text) // 2], "no record of mnistladder"),
+        (lambda text: "", "no record of mnistladder"),
+        (lambda text: "[1]", "no record of mnistladder"),
+        (lambda text: "[" * 100_000, "no record of mnistladder"),
+        (lambda text: json.dumps({"schema": 1}), "no record of mnistladder"),
+        (lambda text: text.replace('"schema": 1', '"schema": 2'), "schema 2, this .* schema 1"),
+    ],
+)
+def test_record_that_is_not_what_was_written_is_refused(runs, change, expected):
+    path = path_of(runs)
+    path.write_text(change(path.read_text()))
+    for read in (lambda: results.load_result(path), lambda: results.rebuild_board(runs)):
+        with pytest.raises(CorruptError, match=expected):
+            read()
+
+
+def test_edited_board_is_refused_and_rebuilt_from_the_records(runs):
+    path = runs / results.BOARD
+    before = path.read_bytes()
+    path.write_bytes(before.replace(b'"errors": 5', b'"errors": 4', 1))
+    with pytest.raises(CorruptError, match="damaged or edited"):
+        results.load_board(path)
+    assert results.rebuild_board(runs).read_bytes() == before
+
+
+def test_board_of_another_kind_is_refused(tmp_path):
+    path = tmp_path / "x.json"
+    path.write_bytes(records.seal({"results": 3}))
+    with pytest.raises(CorruptError, match="no leaderboard"):
+        results.load_board(path)
+
+
+def test_missing_board_is_empty_and_a_folder_is_told(tmp_path):
+    assert results.load_board(tmp_path / "none.json") == []
+    with pytest.raises(UsageError, match="cannot be read"):
+        results.load_board(tmp_path)
+
+
+def test_missing_record_is_told(tmp_path):
+    with pytest.raises(CorruptError, match="cannot be read"):
+        results.load_result(tmp_path / "none.json")
+
+
+def test_sealed_record_is_read_again():
+    content = {"a": 1, "b": [0.1, "\xe9", None]}
+    assert records.unseal(records.seal(content), "x") == {"schema": 1, **content}
+
+
+def test_digest_ignores_the_order_of_keys_and_sees_values():
+    assert records.digest({"a": 1, "b": 2}) == records.digest({"b": 2, "a": 1})
+    assert records.digest({"a": 1}) != records.digest({"a": 2})
+    assert records.digest({"a": 1}) == (
+        "015abd7f5cc57a2dd94b7590f04ad8084273905ee33ec5cebeae62276a97f862"
+    )
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_record_holds_no_infinities(value):
+    with pytest.raises(ValueError, match="JSON"):
+        records.seal({"loss": value})

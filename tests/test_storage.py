@@ -1,0 +1,155 @@
+"""Files are whole or not there; a lock is a lock for other processes too."""
+
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+
+from mnistladder import storage
+from mnistladder.errors import CorruptError, ResourceError
+
+LOCKER = """
+import sys, time
+from pathlib import Path
+from mnistladder import storage
+with storage.lock(Path(sys.argv[1]) / "x.lock"):
+    print("held", flush=True)
+    sys.stdin.readline()
+    (Path(sys.argv[1]) / "done").touch()
+"""
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_write_replaces_and_leaves_nothing_beside(tmp_path):
+    path = tmp_path / "deep" / "file"
+    storage.write(path, b"one")
+    storage.write(path, b"two")
+    assert path.read_bytes() == b"two"
+    assert names(path.parent) == ["file"]
+    assert path.stat().st_mode & 0o777 == 0o644
+
+
+def test_write_is_never_seen_in_part(tmp_path):
+    """A file that was opened before the write still has its old content: it was replaced."""
+    path = tmp_path / "file"
+    storage.write(path, b"old")
+    with path.open("rb") as opened:
+        storage.write(path, b"new!")
+        assert opened.read() == b"old"
+    assert path.read_bytes() == b"new!"
+
+
+def test_write_that_fails_keeps_the_old_file_and_leaves_nothing_beside(tmp_path):
+    (tmp_path / "file").mkdir()
+    with pytest.raises(ResourceError, match="file: cannot be written: "):
+        storage.write(tmp_path / "file", b"new")
+    assert names(tmp_path) == ["file"]
+
+
+def test_write_below_a_file_is_told(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(ResourceError, match="cannot be written"):
+        storage.write(tmp_path / "file" / "below", b"x")
+
+
+def test_create_refuses_to_overwrite(tmp_path):
+    path = tmp_path / "file"
+    assert storage.create(path, b"one") is True
+    assert storage.create(path, b"two") is False
+    assert path.read_bytes() == b"one"
+    assert names(tmp_path) == ["file"]
+
+
+def test_read_verified_detects_a_flipped_byte(tmp_path):
+    path = tmp_path / "file"
+    storage.write(path, b"content")
+    sha256 = storage.hash_bytes(b"content")
+    assert storage.read_verified(path, sha256) == b"content"
+    for damaged in (b"Content", b"conten", b"content\0", b""):
+        path.write_bytes(damaged)
+        with pytest.raises(CorruptError, match=r"file: damaged: SHA-256 \w{12}\.\.\., recorded "):
+            storage.read_verified(path, sha256)
+
+
+def test_read_verified_tells_a_missing_file(tmp_path):
+    with pytest.raises(CorruptError, match="cannot be read: No such file"):
+        storage.read_verified(tmp_path / "none", "")
+
+
+def test_set_aside_never_overwrites(tmp_path):
+    path = tmp_path / "file"
+    for content in ("one", "two", "three"):
+        path.write_text(content)
+        storage.set_aside(path)
+    assert names(tmp_path) == ["file.corrupt-1", "file.corrupt-2", "file.corrupt-3"]
+    assert (tmp_path / "file.corrupt-2").read_text() == "two"
+
+
+def test_remove_takes_files_that_are_gone_already(tmp_path):
+    storage.write(tmp_path / "file", b"")
+    storage.remove(tmp_path / "file")
+    storage.remove(tmp_path / "file")
+    assert names(tmp_path) == []
+
+
+def test_check_writable_leaves_nothing(tmp_path):
+    storage.check_writable(tmp_path / "new")
+    assert names(tmp_path / "new") == []
+    (tmp_path / "file").touch()
+    with pytest.raises(ResourceError):
+        storage.check_writable(tmp_path / "file")
+
+
+def test_remove_empty_keeps_a_folder_with_content(tmp_path):
+    (tmp_path / "empty").mkdir()
+    storage.write(tmp_path / "full" / "file", b"")
+    for name in ("empty", "full", "none"):
+        storage.remove_empty(tmp_path / name)
+    assert names(tmp_path) == ["full"]
+
+
+@pytest.fixture
+def locker(tmp_path):
+    """Another process that holds the lock until it is given a line."""
+    command = [sys.executable, "-c", LOCKER, str(tmp_path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout.readline() == b"held\n"
+        yield process
+        process.kill()
+
+
+def test_lock_waits_for_the_process_that_holds_it(tmp_path, locker):
+    waits = []
+
+    def let_go():
+        waits.append(time.monotonic())
+        assert not (tmp_path / "done").exists()
+        os.write(locker.stdin.fileno(), b"\n")
+
+    with storage.lock(tmp_path / "x.lock", let_go):
+        assert (tmp_path / "done").exists()
+    assert len(waits) == 1
+
+
+def test_lock_of_a_killed_process_is_free(tmp_path, locker):
+    locker.kill()
+    locker.wait()
+    with storage.lock(tmp_path / "x.lock", lambda: pytest.fail("it is held")):
+        assert not (tmp_path / "done").exists()
+
+
+def test_lock_that_nobody_holds_does_not_wait(tmp_path):
+    for _ in range(2):
+        with storage.lock(tmp_path / "new" / "x.lock", lambda: pytest.fail("it is held")):
+            pass
+
+
+def test_lock_below_a_file_is_told(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(ResourceError, match="cannot be locked"), storage.lock(tmp_path / "file/x"):
+        pass

@@ -1,0 +1,355 @@
+"""A stage ends with the same bits however often it is cut off, and damage is never believed."""
+
+import os
+from importlib.metadata import version
+from typing import ClassVar
+
+import numpy as np
+import pytest
+import small
+import torch
+from safetensors import torch as safetensors
+from torch import nn
+
+from mnistladder import data, network, predict
+from mnistladder.config import Adam, AdamW, Phase, Sgd
+from mnistladder.device import make_deterministic
+from mnistladder.digits import load_digits
+from mnistladder.errors import CorruptError, DivergedError, ExitCode
+from mnistladder.events import EpochDone, Failed, Finished, Notice, Started
+from mnistladder.executors import run_stage
+from mnistladder.layers import LAYERS, Dense, Flatten, Layer, Normalize, Relu
+from mnistladder.members import Members
+from mnistladder.stages import member_stages
+from mnistladder.train import stream
+from mnistladder.trainer import MOMENT, Member, hash_weights, train_stage
+
+CPU = torch.device("cpu")
+OPTIMIZERS = [Adam(), AdamW(), Sgd(momentum=0.9, nesterov=True)]
+
+
+@pytest.fixture(autouse=True)
+def _deterministic():
+    make_deterministic()
+
+
+@pytest.fixture
+def members(tmp_path):
+    return Members(tmp_path)
+
+
+class CutOffError(Exception):
+    """Stands for whatever ends a process."""
+
+
+def cut_off_at(epoch):
+    """An emit that ends training when this epoch is stored."""
+
+    def emit(event):
+        if isinstance(event, EpochDone) and event.row["epoch"] == epoch:
+            raise CutOffError
+
+    return emit
+
+
+def train(stage, members, emit=lambda event: None):
+    """The record of the stage, trained from wherever it stands."""
+    train_stage(stage, members, CPU, emit)
+    return members.record(stage.key)
+
+
+def train_cut_off(stage, members, *epochs):
+    for epoch in epochs:
+        with pytest.raises(CutOffError):
+            train_stage(stage, members, CPU, cut_off_at(epoch))
+
+
+def flip_byte(path):
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def losses(members, key):
+    return [row["loss"] for row in members.history(key)]
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=lambda chosen: chosen.name)
+def test_stage_cut_off_after_every_epoch_ends_with_the_same_bits(tmp_path, source, optimizer):
+    stage = small.first_stage(small.tiny(optimizer=optimizer, phases=small.phases(1, 2)), source)
+    whole, pieces = Members(tmp_path / "whole"), Members(tmp_path / "pieces")
+    expected = train(stage, whole)
+    train_cut_off(stage, pieces, 1, 2, 3)
+    found = train(stage, pieces)
+    assert found["weights_sha256"] == expected["weights_sha256"]
+    assert losses(pieces, stage.key) == losses(whole, stage.key)
+    assert (expected["resumed"], found["resumed"]) == (0, 3)
+    assert np.array_equal(pieces.probabilities(stage.key), whole.probabilities(stage.key))
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=lambda chosen: chosen.name)
+def test_stage_resumed_without_its_moments_ends_with_other_bits(tmp_path, source, optimizer):
+    stage = small.first_stage(small.tiny(optimizer=optimizer), source)
+    expected = train(stage, Members(tmp_path / "whole"))
+    members = Members(tmp_path / "without")
+    train_cut_off(stage, members, 1)
+    progress = members.progress(stage.key)
+    tensors = safetensors.load(progress.checkpoint)
+    weights = {name: value for name, value in tensors.items() if not name.startswith(MOMENT)}
+    assert len(weights) < len(tensors)
+    progress.checkpoint = safetensors.save(weights)
+    members.save_progress(stage.key, progress)
+    assert train(stage, members)["weights_sha256"] != expected["weights_sha256"]
+
+
+def test_other_seed_ends_with_other_bits(tmp_path, source):
+    records = [train(small.first_stage(small.tiny(), source, s), Members(tmp_path)) for s in (0, 1)]
+    assert records[0]["weights_sha256"] != records[1]["weights_sha256"]
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=lambda chosen: chosen.name)
+def test_loaded_moments_lie_in_memory_as_their_parameters(members, source, optimizer):
+    stage = small.first_stage(small.tiny(optimizer=optimizer), source)
+    train(stage, members)
+    member = Member.new(stage, load_digits(source, CPU), CPU)
+    member.load(members.checkpoint(stage.key))
+    parameters = list(member.network.parameters())
+    assert not all(parameter.is_contiguous() for parameter in parameters)  # else nothing is shown
+    kinds = {"momentum_buffer"} if optimizer.name == "sgd" else {"exp_avg", "exp_avg_sq"}
+    for parameter in parameters:
+        state = member.optimizer.state[parameter]
+        assert kinds <= state.keys()
+        assert {state[kind].stride() for kind in kinds} == {parameter.stride()}
+
+
+def test_saved_member_loads_to_the_same_bytes(members, source):
+    stage = small.first_stage(small.tiny(), source)
+    train(stage, members)
+    member = Member.new(stage, load_digits(source, CPU), CPU)
+    before = hash_weights(member.network)
+    member.load(members.checkpoint(stage.key))
+    assert member.save() == members.checkpoint(stage.key)
+    assert hash_weights(member.network) == members.record(stage.key)["weights_sha256"] != before
+
+
+def test_checkpoint_of_another_shape_is_corrupt(members, source):
+    stage = small.first_stage(small.tiny(), source)
+    train(stage, members)
+    model = (*small.LAYERS[:2], small.LAYERS[2].model_copy(update={"out": 8}), *small.LAYERS[3:])
+    other = small.first_stage(small.tiny(model=model), source)
+    with pytest.raises(CorruptError, match="another network"):
+        Member.new(other, load_digits(source, CPU), CPU).load(members.checkpoint(stage.key))
+
+
+def test_checkpoint_of_other_layers_is_corrupt(members, source):
+    stage = small.first_stage(small.tiny(), source)
+    train(stage, members)
+    other = small.first_stage(small.tiny(model=(Flatten(), Dense(out=10))), source)
+    with pytest.raises(CorruptError, match="another network"):
+        Member.new(other, load_digits(source, CPU), CPU).load(members.checkpoint(stage.key))
+
+
+@pytest.mark.parametrize("name", ["progress.json", "epoch-0001.safetensors"])
+@pytest.mark.parametrize("damage", [flip_byte, lambda path: path.write_bytes(b"")])
+def test_damaged_progress_is_set_aside_and_training_starts_again(tmp_path, source, name, damage):
+    stage = small.first_stage(small.tiny(), source)
+    expected = train(stage, Members(tmp_path / "whole"))
+    members = Members(tmp_path / "damaged")
+    train_cut_off(stage, members, 1)
+    damage(members.root / stage.key / name)
+    events = []
+    found = train(stage, members, events.append)
+    assert "set aside" in next(e.text for e in events if isinstance(e, Notice))
+    assert [e.epochs_done for e in events if isinstance(e, Started)] == [0]
+    assert found["weights_sha256"] == expected["weights_sha256"]
+    assert (members.root / stage.key / f"{name}.corrupt-1").exists()
+
+
+def test_progress_whose_checkpoint_is_gone_starts_again(members, source):
+    stage = small.first_stage(small.tiny(), source)
+    train_cut_off(stage, members, 1)
+    (members.root / stage.key / "epoch-0001.safetensors").unlink()
+    events = []
+    train(stage, members, events.append)
+    assert [e.row["epoch"] for e in events if isinstance(e, EpochDone)] == [1, 2]
+
+
+def pseudo_stages(source, seed=0):
+    """Two stages of one member: one epoch, then one with pseudo-labels."""
+    plan = small.phases(1, 1, pseudo_per_batch=16)
+    levels = member_stages(small.tiny(phases=plan, pool="test"), seed, source)
+    return [level[0] for level in levels]
+
+
+def test_damaged_checkpoint_of_a_finished_stage_is_an_error(tmp_path, source):
+    members = Members(tmp_path)
+    first, second = pseudo_stages(source)
+    train(first, members)
+    flip_byte(members.root / first.key / "checkpoint.safetensors")
+    with pytest.raises(CorruptError, match=r"checkpoint.safetensors: damaged"):
+        members.checkpoint(first.key)
+    ended = run_stage(second, tmp_path, "cpu", lambda event: None)
+    assert isinstance(ended, Failed)
+    assert ended.exit_code is ExitCode.CORRUPT
+    assert not members.is_stored(second.key)
+
+
+def test_next_stage_goes_on_from_weights_and_moments(tmp_path, source):
+    members = Members(tmp_path)
+    first, second = pseudo_stages(source)
+    train(first, members)
+    train(second, members)
+    steps = [
+        safetensors.load(members.checkpoint(stage.key))[f"{MOMENT}step/10_dense.weight"].item()
+        for stage in (first, second)
+    ]
+    assert steps == [8, 8 + 11]  # 512 digits by 64, then by 48
+    [row] = members.history(second.key)
+    assert (row["epoch"], row["phase"], row["images"]) == (2, 1, 512 + 11 * 16)
+
+
+def changed_digits(digits_dir, folder, name, change):
+    """The data set with one file of its test split changed."""
+    folder.mkdir()
+    for path in digits_dir.iterdir():
+        (folder / path.name).write_bytes(path.read_bytes())
+    array = data.decode_idx((folder / name).read_bytes(), name).copy()
+    (folder / name).write_bytes(data.encode_idx(np.ascontiguousarray(change(array))))
+    return data.find("", folder)
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "same"),
+    [
+        ("t10k-labels-idx1-ubyte", lambda labels: 9 - labels, True),
+        ("t10k-images-idx3-ubyte", lambda images: images[:, ::-1], False),
+    ],
+)
+def test_pseudo_labelling_sees_test_images_but_never_their_labels(
+    tmp_path, source, digits_dir, name, change, same
+):
+    other = changed_digits(digits_dir, tmp_path / "changed", name, change)
+    hashes = []
+    for place in (source, other):
+        members = Members(tmp_path / place.sha256[:8])
+        hashes.append([train(stage, members)["weights_sha256"] for stage in pseudo_stages(place)])
+    assert hashes[0][0] == hashes[1][0]
+    assert (hashes[0][1] == hashes[1][1]) is same
+
+
+def test_draws_elsewhere_do_not_change_the_bits(tmp_path, source):
+    stage = small.first_stage(small.tiny(), source)
+    expected = train(stage, Members(tmp_path / "quiet"))
+    torch.manual_seed(os.getpid())
+    found = train(stage, Members(tmp_path / "noisy"), lambda event: torch.rand(7))
+    assert found["weights_sha256"] == expected["weights_sha256"]
+
+
+class Probe(Layer):
+    """Draws a number in training, as dropout does, and notes it."""
+
+    noted: ClassVar[list[float]] = []
+
+    def module(self, shape):
+        class Note(nn.Module):
+            def forward(module, inputs):  # noqa: N805
+                if module.training:
+                    self.noted.append(torch.rand(1).item())
+                return inputs
+
+        return Note()
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_what_dropout_draws_follows_from_member_seed_and_epoch(members, source, monkeypatch, seed):
+    monkeypatch.setitem(LAYERS, "probe", Probe)
+    Probe.noted.clear()
+    model = (Probe(), Flatten(), Dense(out=10))
+    config = small.tiny(model=model, batch_size=512, phases=small.phases(1, 2))
+    train(small.first_stage(config, source, seed), members)
+    generators = [stream(seed, "dropout", epoch) for epoch in range(3)]
+    assert Probe.noted == [torch.rand(1, generator=each).item() for each in generators]
+
+
+def test_training_leaves_the_global_generator_alone(members, source):
+    torch.manual_seed(1)
+    before = torch.get_rng_state()
+    train(small.first_stage(small.tiny(), source), members)
+    assert torch.equal(torch.get_rng_state(), before)
+    torch.rand(1)
+    assert not torch.equal(torch.get_rng_state(), before)
+
+
+DEEP = (Flatten(), *[layer for _ in range(6) for layer in (Dense(out=50), Relu())], Dense(out=10))
+
+
+def test_diverged_loss_names_epoch_and_phase(members, source):
+    plan = (Phase(epochs=1, lr=1e-3), Phase(epochs=2, lr=100.0))
+    stage = small.first_stage(small.tiny(model=DEEP, optimizer=Sgd(), phases=plan), source)
+    with pytest.raises(DivergedError, match=r"epoch 2, phase 1: the loss is (nan|inf); lower its"):
+        train(stage, members)
+    assert not members.is_stored(stage.key)
+    assert len(members.progress(stage.key).history) == 1
+
+
+def test_last_step_of_an_epoch_that_diverges_is_told(tmp_path, source):
+    plan = {"optimizer": Sgd(), "phases": small.phases(1, lr=100.0), "batch_size": 512}
+    huge = (Normalize(mean=0.0, std=1e-12), *DEEP)  # one step, with a finite loss, is enough
+    stage = small.first_stage(small.tiny(model=huge, **plan), source)
+    ended = run_stage(stage, tmp_path, "cpu", lambda event: None)
+    assert ended.exit_code is ExitCode.DIVERGED
+    assert "the test loss is nan" in ended.text
+
+
+def test_record_says_what_was_trained_where(members, source):
+    stage = small.first_stage(small.tiny(), source)
+    record = train(stage, members)
+    assert (record["key"], record["seed"], record["epochs"]) == (stage.key, 0, 2)
+    assert (record["images_seen"], record["test_images"]) == (1024, 256)
+    assert (record["device"], record["threads"], record["precision"]) == ("cpu", 1, "float32")
+    assert record["data"] == {"name": source.name, "sha256": source.sha256}
+    assert record["versions"]["torch"] == version("torch")
+
+
+def test_recorded_errors_are_those_of_the_stored_probabilities(members, source):
+    stage = small.first_stage(small.tiny(), source)
+    record = train(stage, members)
+    found, labels = members.probabilities(stage.key), source.test_labels()
+    assert (found.argmax(1) != labels).sum() == record["test_errors"]
+    of_truth = found[np.arange(256), labels].clip(1e-7)
+    assert members.history(stage.key)[-1]["test_loss"] == pytest.approx(-np.log(of_truth).mean())
+
+
+def test_stored_checkpoint_gives_the_stored_probabilities(members, source):
+    stage = small.first_stage(small.tiny(), source)
+    train(stage, members)
+    digits = load_digits(source, CPU)
+    member = Member.new(stage, digits, CPU)
+    member.load(members.checkpoint(stage.key))
+    found = predict.probabilities(member.network, digits.test.images)
+    assert np.array_equal(found.numpy(), members.probabilities(stage.key))
+
+
+def test_stored_stage_is_not_trained_again(tmp_path, source):
+    stage = small.first_stage(small.tiny(), source)
+    events = []
+    assert run_stage(stage, tmp_path, "cpu", events.append) == Finished(stage.key)
+    assert [type(event) for event in events] == [Started, EpochDone, EpochDone]
+    assert run_stage(stage, tmp_path, "cpu", events.append) == Finished(stage.key)
+    assert len(events) == 3
+
+
+def test_tiny_network_learns(members, source):
+    stage = small.first_stage(small.tiny(phases=small.phases(6)), source)
+    assert train(stage, members)["test_errors"] < 256 * 0.5
+    found = losses(members, stage.key)
+    assert found[-1] < found[0] / 2
+
+
+def test_weights_hash_ignores_layout_and_sees_one_changed_weight():
+    built = network.build(small.LAYERS, 0, (33.3, 78.6))
+    before = hash_weights(built)
+    assert hash_weights(built.to(memory_format=torch.channels_last)) == before
+    with torch.no_grad():
+        built[2].weight[0, 0, 0, 0] += 1e-3
+    assert hash_weights(built) != before
