@@ -27,7 +27,7 @@ phases:
 """
 BLOCK = """\
   - conv: {{out: {out}, padding: valid, bias: false, init: he_normal}}
-  - batchnorm
+  - batchnorm: {{momentum: 0.1}}
   - relu
 """
 FIVE_BLOCKS = (
@@ -40,7 +40,7 @@ optimizer: {name: sgd, momentum: 0.9, nesterov: true}
 label_smoothing: 0.05
 clip_norm: 5.0
 phases:
-  - {epochs: 3, lr: {from: 0.05, to: 0.001, shape: cosine}}
+  - {epochs: 10, lr: {from: 0.05, to: 0.001, shape: cosine}}
 """
 )
 

@@ -14,7 +14,7 @@ from mnistladder import records, results
 from mnistladder.config import Config, Phase, Rung, Sgd
 from mnistladder.data import Source
 from mnistladder.errors import CorruptError, ExitCode
-from mnistladder.events import EpochDone, Failed
+from mnistladder.events import EpochDone, Failed, Started
 from mnistladder.executors import InProcess, LocalProcesses
 from mnistladder.ladder import Climbed, Fallen, Ladder, Target, needed_epochs
 from mnistladder.layers import Dense, Flatten, Relu
@@ -192,3 +192,11 @@ def test_climbed_rungs_stand_on_the_board(tmp_path, source):
     climb([target(ANNEALED, source, "11"), target(AVERAGED, source, "12")], tmp_path)
     board = results.load_board(tmp_path / "leaderboard.json")
     assert [row["rung"] for row in board] == ["11", "12"]
+
+
+def test_other_members_of_a_fallen_rung_are_not_trained(tmp_path, source):
+    many = target(DIVERGING.model_copy(update={"members": 4}), source, "many")
+    outcomes, events = climb([many, target(ANNEALED, source)], tmp_path, keep_going=True)
+    assert [type(outcome) for outcome in outcomes] == [Fallen, Climbed]
+    started = {event.key for event in events if isinstance(event, Started)}
+    assert len(started & {stage.key for stage in many.stages}) == 1

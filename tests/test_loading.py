@@ -91,7 +91,7 @@ WRONG_LINE_5 = [
     ("augment: {interpolation: cubic}", 26, "expected 'bilinear' or 'nearest', found 'cubic'"),
     ("augment: [1]", 10, "`augment`: expected a mapping, found a list"),
     ("optimizer: {name: adma}", 12, "'adma'"),
-    ("optimizer: {beta1: 0.5}", 12, "a mapping with a `name`"),
+    ("optimizer: {beta1: 0.5}", 12, "expected a `name`, one of"),
     ("optimizer: sgd", 12, "found 'sgd'"),
     ("optimizer: {name: sgd, beta1: 0.5}", 24, "unknown key `beta1`; known: momentum, name, nes"),
     ("optimizer: {name: sgd, momentum: 1}", 34, "`momentum`: expected less than 1, found 1"),
@@ -374,3 +374,26 @@ def test_resolved_title_that_yaml_1_2_reads_as_a_number_loads_again(tmp_path, ti
     path = tmp_path / "x.yaml"
     path.write_text(document.dump(resolved(small.tiny(title=title))))
     assert loading.load_rung(str(path)).config.title == title
+
+
+@pytest.mark.parametrize(
+    ("override", "expected"),
+    [
+        ("loss=cross_entropi", "did you mean `cross_entropy`?"),
+        ("optimizer=sgd", "`optimizer`: expected a mapping with a `name`, found 'sgd'"),
+        ("optimizer={name: adma}", "did you mean `adam`?"),
+        ("optimizer={momentum: 0.5}", "`optimizer`: expected a `name`, one of"),
+        ("zip.zap=3", "the config` has no `zip`"),
+    ],
+)
+def test_wrong_words_and_paths_are_told_together_with_the_others(load, override, expected):
+    with pytest.raises(ConfigError) as error:
+        load(GOOD.replace("title", "titel"), override)
+    assert expected in str(error.value)
+    assert "unknown key `titel`; did you mean `title`?" in str(error.value)
+
+
+def test_alias_is_told_once(load):
+    with pytest.raises(ConfigError) as error:
+        load(GOOD + "batch_size: *size\n")
+    assert len(error.value.problems) == 1

@@ -1,5 +1,6 @@
 """Plain data -> Config, or all its mistakes: each with its path, and the nearest known name."""
 
+import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 from math import prod
@@ -36,7 +37,9 @@ _EXPECTED = {  # pydantic's error types in words of YAML
     "model_type": "a mapping",
     "tuple_type": "a list",
     "too_short": "at least one entry",
-    "union_tag_not_found": "a mapping with a `name`",
+    "union_tag_not_found": "a `name`, one of `adam`, `adamw`, `sgd`",
+    "model_attributes_type": "a mapping with a `name`",
+    "invalid_key": "keys that are words",
 }
 
 _PARTS: dict[str, type[BaseModel]] = {  # the models inside a config, by their keys
@@ -143,8 +146,22 @@ def _mistake(kind: type[BaseModel], data: Any, entry: Any, prefix: Path = ()) ->
     if entry["type"] == "missing":
         return place, f"missing key `{name}`", True
     key = next((part for part in reversed(place) if isinstance(part, str)), model.__name__)
-    wanted = _EXPECTED.get(entry["type"]) or entry["msg"].removeprefix("Input should be ")
-    return place, f"`{key}`: expected {wanted}, found {_found(entry['input'])}", False
+    wanted, found = _wanted(entry)
+    return place, f"`{key}`: expected {wanted}, found {found}", False
+
+
+def _wanted(entry: Any) -> tuple[str, str]:
+    """What pydantic wanted and what it found, with a suggestion where a word was wanted."""
+    if entry["type"] == "union_tag_invalid":
+        options, value = entry["ctx"]["expected_tags"], entry["ctx"]["tag"]
+    elif entry["type"] == "literal_error":
+        options, value = entry["ctx"]["expected"], entry["input"]
+    else:
+        wanted = _EXPECTED.get(entry["type"]) or entry["msg"].removeprefix("Input should be ")
+        return wanted, _found(entry["input"])
+    known = re.findall(r"'([^']+)'", options)
+    hint = did_you_mean(value, known) if isinstance(value, str) else ""
+    return options, _found(value) + hint
 
 
 def _known_keys(kind: type[BaseModel], path: Path, data: Any) -> list[str]:

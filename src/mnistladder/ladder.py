@@ -103,9 +103,8 @@ class Ladder:
             if not undecided:
                 return
             assert executor is not None, "stages are missing, and nothing runs them"
-            for stage in list(waiting.values()):
-                open_needs = [key for key in stage.needs if key in waiting or key in running]
-                if executor.free and not open_needs:
+            for stage in self._ready(undecided, waiting, running):
+                if executor.free:
                     executor.submit(waiting.pop(stage.key))
                     running.add(stage.key)
             ended = executor.finish_one()
@@ -114,6 +113,19 @@ class Ladder:
                 failed[ended.key] = ended
                 self._drop_dependents(ended, waiting, failed)
             emit(ended)
+
+    @staticmethod
+    def _ready(
+        undecided: list[Target], waiting: dict[str, Stage], running: set[str]
+    ) -> list[Stage]:
+        """Stages that can start, in order of rung; those of a fallen rung alone are left."""
+        wanted = {stage.key for target in undecided for stage in target.stages}
+        unstored = waiting.keys() | running
+        return [
+            stage
+            for stage in waiting.values()
+            if stage.key in wanted and unstored.isdisjoint(stage.needs)
+        ]
 
     @staticmethod
     def _is_decided(

@@ -5,6 +5,7 @@ width) or (features,), without the batch. Torch is imported only by `module`, so
 merely count and list start at once.
 """
 
+from collections.abc import Iterable
 from functools import cache
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
@@ -316,6 +317,13 @@ def installed_layers() -> dict[str, type[Layer]]:
             raise UsageError(f"entry point `{point.name}` = {point.value} is no mnistladder Layer")
         found[point.name] = layer
     return found
+
+
+def plugin_versions(layers: Iterable[Layer]) -> dict[str, str]:
+    """Names of layers that came from other packages, and those packages' versions."""
+    names = {layer_name(layer) for layer in layers} - LAYERS.keys()
+    points = entry_points(group=ENTRY_POINTS) if names else ()
+    return {p.name: p.dist.version if p.dist else "" for p in points if p.name in names}
 
 
 def find_layer(name: str) -> type[Layer] | None:

@@ -10,7 +10,7 @@ from mnistladder import document
 from mnistladder.checking import check, did_you_mean
 from mnistladder.config import Rung
 from mnistladder.document import Document
-from mnistladder.errors import ConfigError, Problem, UsageError
+from mnistladder.errors import ConfigError, UsageError
 
 _PACKAGE = Path(__file__).parent
 # A wheel carries the configs inside the package; a checkout has them at its top.
@@ -51,11 +51,13 @@ def load_rung(reference: str, overrides: Sequence[str] = ()) -> Rung:
         doc.report((1, 1), f"file name `{name}`: use letters, digits, `_`, `-` and `.`, at most 64")
     lines = _override(doc, overrides)
     config, mistakes = check(doc.data)
-    problems = doc.problems + [
-        lines.get(path[: len(key)], doc).problem(path, text, at_key=at_key)
+    told = {(p.file, p.line, p.column) for p in doc.problems}
+    found = [
+        lines.get(_longest_prefix(path, lines), doc).problem(path, text, at_key=at_key)
         for path, text, at_key in mistakes
-        for key in [_longest_prefix(path, lines)]
     ]
+    # An alias or an endless number has no value, which need not be told as well.
+    problems = doc.problems + [p for p in found if (p.file, p.line, p.column) not in told]
     if problems or config is None:
         raise ConfigError(problems)
     return Rung(name, config, tuple(overrides))
@@ -97,7 +99,7 @@ def _override(doc: Document, overrides: Sequence[str]) -> dict[_Path, Document]:
         path = tuple(int(part) if _INDEX.fullmatch(part) else part for part in key.split("."))
         doc.problems += parsed.problems
         if message := _assign(doc.data, path, parsed.data):
-            raise ConfigError([Problem(line.file, 1, 1, message)])
+            doc.problems.append(line.problem((), message))
         lines[path] = line
     return lines
 

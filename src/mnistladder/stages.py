@@ -6,6 +6,7 @@ from typing import Any
 
 from mnistladder.config import Config, Phase, recipe
 from mnistladder.data import Source
+from mnistladder.layers import plugin_versions
 from mnistladder.records import digest
 from mnistladder.streams import member_seeds
 
@@ -56,6 +57,8 @@ class Stage:
         content["phases"] = content["phases"][: self.phase_count]
         if not any(phase.augment for phase in self.config.phases[: self.phase_count]):
             content.pop("augment", None)
+        if plugins := plugin_versions(self.config.model):
+            content["plugins"] = plugins
         if self.teachers:
             content["pool"] = self.config.pool
         content |= {

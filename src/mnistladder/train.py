@@ -90,10 +90,10 @@ def stream(seed: int, purpose: Purpose, epoch: int) -> torch.Generator:
     return torch.Generator().manual_seed(derive_seed(seed, purpose, epoch))
 
 
-def steps_per_epoch(count: int, real_per_batch: int) -> int:
-    """Batches of one pass; the last one is short, but a single image cannot be normalised."""
+def steps_per_epoch(count: int, real_per_batch: int, pseudo_per_batch: int = 0) -> int:
+    """Batches of one pass; the last one may be short, but a single image cannot be normalised."""
     full, rest = divmod(count, real_per_batch)
-    return full + (rest > 1)
+    return full + (rest > 0 and rest + pseudo_per_batch > 1)
 
 
 def mixed_order(
@@ -106,7 +106,7 @@ def mixed_order(
     """
     pseudo = phase.pseudo_per_batch
     real = config.batch_size - pseudo
-    steps = steps_per_epoch(count, real)
+    steps = steps_per_epoch(count, real, pseudo)
     order = torch.randperm(count, generator=stream(seed, "order", epoch))[: steps * real]
     if not pseudo:
         return order
