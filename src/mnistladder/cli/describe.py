@@ -1,0 +1,156 @@
+"""What `list`, `show`, `layers` and `validate` say of configs."""
+
+from pathlib import Path
+from typing import Any
+
+from mnistladder import cost, loading, report, results
+from mnistladder.cli import base
+from mnistladder.config import Config, Phase, Ramp, Rung, layer_table, recipe, resolved
+from mnistladder.errors import ConfigError, UsageError
+from mnistladder.layers import LAYERS, installed_layers
+from mnistladder.records import digest
+
+
+def rungs(runs_dir: Path) -> list[dict[str, Any]]:
+    """The shipped rungs; `done` says whether the board has a result of the config as it is now."""
+    done = {record["config_sha256"] for record in results.load_board(runs_dir / results.BOARD)}
+    return [
+        {
+            "name": rung.name,
+            "title": rung.config.title,
+            "parameters": rung.config.parameters,
+            "epochs": rung.config.epochs,
+            "members": rung.config.members,
+            "published_accuracy": _published(rung.config),
+            "done": digest(recipe(rung.config)) in done,
+        }
+        for rung in map(loading.load_rung, loading.shipped_names())
+    ]
+
+
+def say_rungs(rows: list[dict[str, Any]]) -> None:
+    cells = [
+        [row["name"], row["title"], report.times(row["members"], f"{row['parameters']:,}"),
+         report.times(row["members"], str(row["epochs"])), _percent(row["published_accuracy"]),
+         "done" if row["done"] else "-"]
+        for row in rows
+    ]  # fmt: skip
+    headings = ["rung", "what is new", "parameters", "epochs", "published", "done"]
+    base.print_table(headings, cells, {"parameters", "epochs", "published"})
+
+
+def layers() -> list[dict[str, Any]]:
+    """The layers that a config may name; ours, then those of other packages."""
+    return [
+        {
+            "layer": name,
+            "options": [field.alias or key for key, field in kind.model_fields.items()],
+            "required": [key for key, field in kind.model_fields.items() if field.is_required()],
+            "about": (kind.__doc__ or "").splitlines()[0],
+        }
+        for name, kind in {**LAYERS, **installed_layers()}.items()
+    ]
+
+
+def problems(reference: str, overrides: list[str]) -> list[dict[str, Any]]:
+    """The mistakes of a config; those without a place in a file have no line and no column."""
+    try:
+        loading.load_rung(reference, overrides)
+    except ConfigError as error:
+        return [{**vars(problem), "text": str(problem)} for problem in error.problems]
+    except UsageError as error:
+        nowhere = {"file": reference, "line": None, "column": None}
+        return [{**nowhere, "message": str(error), "text": str(error)}]
+    return []
+
+
+def say_rung(rung: Rung, what: dict[str, Any]) -> None:
+    """The layer table, the phases and the cost of a config that `about` described."""
+    base.say(f"{rung.label}: {rung.config.title}\n")
+    _show_layers(rung.config)
+    _show_phases(rung.config)
+    base.say(f"\nmembers     {rung.config.members}")
+    base.say(f"published   {_percent(_published(rung.config))}")
+    _show_cost(what["cost"])
+
+
+def _published(config: Config) -> float | None:
+    return config.published.accuracy if config.published else None
+
+
+def about(rung: Rung, runs_dir: Path) -> dict[str, Any]:
+    """A config with its layers, shapes, parameters and cost, as plain data."""
+    config = rung.config
+    images = cost.images_to_train(config)
+    speed = cost.images_per_second(config, results.load_board(runs_dir / results.BOARD))
+    return {
+        "name": rung.name,
+        "overrides": list(rung.overrides),
+        "config": resolved(config),
+        "config_sha256": digest(recipe(config)),
+        "layers": [
+            {
+                "layer": row.name,
+                "output_shape": list(row.output_shape),
+                "parameters": row.parameters,
+            }
+            for row in layer_table(config.model)
+        ],
+        "parameters": config.parameters,
+        "epochs": config.epochs,
+        "members": config.members,
+        "cost": {
+            "multiply_adds_per_image": cost.multiply_adds(config),
+            "images_to_train": images,
+            "activation_bytes_per_batch": cost.activation_bytes(config),
+            "estimated_train_s": None if speed is None else round(images / speed, 1),
+        },
+    }
+
+
+def _show_layers(config: Config) -> None:
+    rows = [
+        [row.name, _options(layer.model_dump(exclude_unset=True)),
+         "x".join(map(str, row.output_shape)), f"{row.parameters:,}"]
+        for layer, row in zip(config.model, layer_table(config.model), strict=True)
+    ]  # fmt: skip
+    rows.append(["total", "", "", f"{config.parameters:,}"])
+    base.print_table(["layer", "options", "output shape", "parameters"], rows, {"parameters"})
+
+
+def _options(fields: dict[str, Any]) -> str:
+    return " ".join(f"{key}={value}" for key, value in fields.items())
+
+
+def _show_phases(config: Config) -> None:
+    base.say("")
+    rows = [
+        [str(index), str(phase.epochs), _rate(phase), "yes" if phase.augment else "no",
+         f"{phase.pseudo_per_batch} of {config.batch_size}" if phase.pseudo_per_batch else "no"]
+        for index, phase in enumerate(config.phases)
+    ]  # fmt: skip
+    headings = ["phase", "epochs", "learning rate", "augmented", "pseudo-labelled"]
+    base.print_table(headings, rows, {"epochs"})
+
+
+def _rate(phase: Phase) -> str:
+    if isinstance(phase.lr, Ramp):
+        return f"{phase.lr.from_:g} to {phase.lr.to:g}, {phase.lr.shape} by {phase.lr.per}"
+    return f"{phase.lr:g}"
+
+
+def _percent(accuracy: float | None) -> str:
+    return "-" if accuracy is None else f"{accuracy:.2f} %"
+
+
+def _show_cost(about: dict[str, Any]) -> None:
+    memory = about["activation_bytes_per_batch"] / 2**20
+    base.say(f"cost        {about['multiply_adds_per_image']:,} multiply-adds an image forward")
+    base.say(
+        f"            {about['images_to_train']:,} images to train on, {memory:.1f} MiB a batch"
+    )
+    seconds = about["estimated_train_s"]
+    if seconds is None:
+        base.say("            time unknown until a first rung has run on this machine")
+    else:
+        base.say(f"            about {report.duration(seconds)} of training, by the speed measured")
