@@ -112,3 +112,20 @@ def test_damaged_checkpoint_is_set_aside_and_trained_again(
     assert checkpoint.name in messages
     assert found["predictions_sha256"] == uninterrupted["predictions_sha256"]
     assert list(checkpoint.parent.glob("*.corrupt-1"))
+
+
+def test_damaged_network_is_named_and_trained_anew_once_it_is_moved_away(
+    tmp_path, digits_dir, uninterrupted
+):
+    plan = [*command(digits_dir), "--quiet"]
+    subprocess.run(plan, cwd=tmp_path, check=True, capture_output=True)
+    [probabilities] = (tmp_path / "runs" / "members").glob("*/probabilities.npy")
+    probabilities.write_bytes(probabilities.read_bytes()[:-1] + b"\xff")
+    for path in (tmp_path / "runs" / "results").glob("*/*.json"):
+        path.unlink()
+    done = subprocess.run(plan, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 4
+    assert f"{probabilities.relative_to(tmp_path)}: damaged" in done.stderr
+    probabilities.parent.rename(tmp_path / "away")
+    [found], _ = result(digits_dir, tmp_path)
+    assert found["predictions_sha256"] == uninterrupted["predictions_sha256"]

@@ -1,6 +1,6 @@
 """Rungs and seeds -> a graph of stages -> results. What is stored already is not trained again."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
@@ -12,7 +12,7 @@ from mnistladder import results, storage
 from mnistladder.config import Rung, recipe, resolved
 from mnistladder.cost import multiply_adds
 from mnistladder.data import MNIST_SHA256, Source
-from mnistladder.errors import CorruptError, ExitCode
+from mnistladder.errors import CorruptError, DataError, ExitCode
 from mnistladder.events import Event, Failed
 from mnistladder.executors import Executor
 from mnistladder.members import Members, mean_probabilities
@@ -152,23 +152,35 @@ class Ladder:
         for stage in target.stages:
             if failure := failed.get(stage.key):
                 return Fallen(target, failure.text, failure.exit_code)
-        record = make_result(target, self.members)
+        try:
+            record = make_result(target, self.members)
+        except (CorruptError, DataError) as error:  # the other targets can still be climbed
+            return Fallen(target, str(error), error.exit_code)
         results.add_result(self.runs, record)
         return Climbed(target, record, reused=False)
 
 
 def make_result(target: Target, members: Members) -> Record:
-    """The record of a target whose stages are all stored. Raises CorruptError."""
-    config = target.rung.config
+    """The record of a target whose stages are all stored. Raises CorruptError, DataError."""
     final = target.levels[-1]
-    stage_records = [members.record(stage.key) for stage in final]
     each = [members.probabilities(stage.key) for stage in final]
     labels = target.source.test_labels()
     member_errors = [int((p.argmax(1) != labels).sum()) for p in each]
-    if member_errors != [record["test_errors"] for record in stage_records]:
+    if member_errors != [members.record(stage.key)["test_errors"] for stage in final]:
         raise CorruptError(f"{members.root}: stored errors do not fit the stored probabilities")
-    last = stage_records[-1]
-    all_records = [members.record(stage.key) for stage in target.stages]
+    return {
+        **_identity(target),
+        "member_keys": [stage.key for stage in final],
+        "member_seeds": [stage.seed for stage in final],
+        "member_errors": member_errors,
+        **_scores(mean_probabilities(each), labels),
+        **_effort([members.record(stage.key) for stage in target.stages]),
+    }
+
+
+def _identity(target: Target) -> Record:
+    """What was climbed."""
+    config = target.rung.config
     return {
         "result_id": target.result_id,
         "rung": target.rung.name,
@@ -179,23 +191,26 @@ def make_result(target: Target, members: Members) -> Record:
         "config_sha256": digest(recipe(config)),
         "seed": target.seed,
         "members": config.members,
-        "member_keys": [stage.key for stage in final],
-        "member_seeds": [stage.seed for stage in final],
-        "member_errors": member_errors,
-        **_scores(mean_probabilities(each), labels),
         "parameters": config.parameters,
         "multiply_adds": multiply_adds(config),
         "epochs": config.epochs,
-        "images_seen": sum(record["images_seen"] for record in all_records),
-        "train_s": (train_s := round(sum(record["train_s"] for record in all_records), 3)),
-        "total_s": round(sum(record["total_s"] for record in all_records), 3),
-        "images_per_s": round(sum(r["images_seen"] for r in all_records) / max(train_s, 1e-3)),
         "transductive": config.transductive,
-        "data": last["data"],
-        "device": "+".join(sorted({record["device"] for record in all_records})),
-        **{key: last[key] for key in MACHINE},
-        "started": min(record["started"] for record in all_records),
-        "ended": max(record["ended"] for record in all_records),
+    }
+
+
+def _effort(stages: list[Record]) -> Record:
+    """What it took: sums over all stages of all members, and the machine of the last one."""
+    images = sum(record["images_seen"] for record in stages)
+    train_s = round(sum(record["train_s"] for record in stages), 3)
+    return {
+        "images_seen": images,
+        "train_s": train_s,
+        "total_s": round(sum(record["total_s"] for record in stages), 3),
+        "images_per_s": round(images / max(train_s, 1e-3)),
+        "device": "+".join(sorted({record["device"] for record in stages})),
+        **{key: stages[-1][key] for key in ("data", *MACHINE)},
+        "started": min(record["started"] for record in stages),
+        "ended": max(record["ended"] for record in stages),
     }
 
 
@@ -222,8 +237,3 @@ def _scores(probabilities: np.ndarray, labels: np.ndarray) -> Record:
         "wrong_images": wrong.tolist(),
         "predictions_sha256": storage.hash_bytes(predictions.tobytes()),
     }
-
-
-def needed_epochs(stages: Iterable[Stage]) -> int:
-    """Epochs that the stages have between them."""
-    return sum(stage.epochs for stage in stages)

@@ -53,7 +53,12 @@ class Members:
             raise CorruptError(f"{path}: cannot be read: {error.strerror}") from None
 
     def _file(self, key: str, name: str) -> bytes:
-        return storage.read_verified(self.root / key / name, self.record(key)["files"][name])
+        path = self.root / key / name
+        try:
+            return storage.read_verified(path, self.record(key)["files"][name])
+        except CorruptError as error:
+            mend = f"move {path.parent} away, and the same command trains it anew"
+            raise CorruptError(f"{error}; {mend}") from None
 
     def probabilities(self, key: str) -> NDArray[np.float32]:
         """Softmax outputs of a finished stage on the test images, N x 10. Raises CorruptError."""
@@ -123,7 +128,11 @@ class Members:
         self._sweep(folder, keep="")
 
     def _sweep(self, folder: Path, keep: str) -> None:
-        for path in folder.glob("epoch-*.safetensors"):
+        """Removes checkpoints before `keep`, and temporary files of writers that were killed.
+
+        The stage's lock is held, so that no other process is writing here.
+        """
+        for path in (*folder.glob("epoch-*.safetensors"), *folder.glob(".*")):
             if path.name != keep:
                 storage.remove(path)
 
