@@ -272,3 +272,29 @@ def test_output_cut_by_head_is_no_error(tmp_path):
         ["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+def test_output_to_a_full_disk_ends_with_code_5(tmp_path):
+    script = f"{sys.executable} -m mnistladder schema > /dev/full"
+    done = subprocess.run(
+        ["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, "Traceback" in done.stderr) == (5, False)
+    assert "No space left" in done.stderr
+
+
+def test_same_run_twice_at_once_trains_once_and_both_succeed(tmp_path, digits_dir):
+    arguments = ["run", "model05_conv", "--json", "--data-dir", str(digits_dir)]
+    command = [sys.executable, "-m", "mnistladder", *arguments]
+    both = [
+        subprocess.Popen(
+            command, cwd=tmp_path, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+        for _ in range(2)
+    ]
+    ended = [process.communicate(timeout=120) for process in both]
+    results = [json.loads(stdout)[0] for stdout, _ in ended]
+    assert results[0]["predictions_sha256"] == results[1]["predictions_sha256"]
+    assert sum(stderr.count("epoch 1/5") for _, stderr in ended) == 1
+    assert len(list((tmp_path / "runs" / "results").glob("*/*.json"))) == 1

@@ -25,8 +25,17 @@ def main() -> None:
     except Terminated:
         sys.exit(ExitCode.TERMINATED)
     except BrokenPipeError:  # the reader of our output, such as `head`, has had enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         sys.exit(ExitCode.OK)
+    except OSError as error:
+        _drop_output()
+        complain(f"{error.filename or 'output'}: {error.strerror}")
+        sys.exit(ExitCode.RESOURCE)
+
+
+def _drop_output() -> None:
+    """Points stdout at nothing, so that Python does not fail again when it flushes at the end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:
