@@ -24,11 +24,16 @@ def result(digits_dir, cwd, seed=0, extra=()):
     return json.loads(done.stdout), done.stderr
 
 
+def heed_interrupts():
+    """A shell starts what runs in its background, such as this suite, with SIGINT ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def stop_after_two_epochs(digits_dir, cwd, number, extra=()):
     """Starts the run, sends it a signal once two epochs are stored; its code and messages."""
     with subprocess.Popen(
         command(digits_dir, extra=extra), cwd=cwd, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=heed_interrupts,
     ) as process:  # fmt: skip
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:

@@ -1,5 +1,7 @@
 """What a user sees of training: live bars on a terminal, one plain line an epoch elsewhere."""
 
+import sys
+
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn
 
@@ -107,6 +109,8 @@ class LiveReporter(Reporter):
             TextColumn("{task.fields[about]}"),
             console=console,
             transient=True,
+            # On the same terminal, results go above the bars; a pipe gets them on stdout as always.
+            redirect_stdout=sys.stdout.isatty(),
         )
         self.tasks: dict[str, TaskID] = {}
         total = sum(stage.epochs for stage in stages.values())

@@ -85,12 +85,12 @@ def complain(text: str) -> None:
 
 def say(text: str) -> None:
     """A result on stdout, as it is."""
-    typer.echo(text)
+    print(text)
 
 
 def print_json(data: Any) -> None:
     """Plain data as JSON on stdout."""
-    typer.echo(json.dumps(data, indent=1))
+    print(json.dumps(data, indent=1))
 
 
 def print_table(headings: list[str], rows: list[list[str]], right: set[str]) -> None:
