@@ -33,7 +33,7 @@ def stop_after_two_epochs(digits_dir, cwd, number, extra=()):
     """Starts the run, sends it a signal once two epochs are stored; its code and messages."""
     with subprocess.Popen(
         command(digits_dir, extra=extra), cwd=cwd, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=heed_interrupts,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=heed_interrupts,  # noqa: PLW1509 - no threads here
     ) as process:  # fmt: skip
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
