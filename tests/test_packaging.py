@@ -66,7 +66,7 @@ def test_dockerfile_runs_the_command_line_as_an_ordinary_user():
     users = [line.split()[1] for line in lines if line.startswith("USER ")]
     assert users[-1] not in ("root", "0")
     assert 'ENTRYPOINT ["mnistladder"]' in lines
-    assert 'VOLUME ["/work/runs"]' in lines
+    assert 'VOLUME ["/climb/runs"]' in lines
     assert lines.index("USER climber") < lines.index('ENTRYPOINT ["mnistladder"]')
 
 

@@ -43,7 +43,7 @@ class Layer(BaseModel):
 
     def module(self, shape: Shape) -> "nn.Module":
         """A new module with its initial weights, drawn from torch's global generator."""
-        raise NotImplementedError(f"{type(self).__name__} builds no module")
+        raise TypeError(f"{type(self).__name__} must define `module`")
 
 
 class Normalize(Layer):
