@@ -1,5 +1,6 @@
 """The JSON Schema (draft 7) of a config, for editors, from the models and the registry."""
 
+from inspect import getdoc
 from typing import Any
 
 from mnistladder.config import Config
@@ -33,7 +34,7 @@ def _layer_options(name: str) -> list[dict[str, Any]]:
         }
     ]
     if not fields.get("required"):
-        options.append({"const": name, "description": kind.__doc__})
+        options.append({"const": name, "description": getdoc(kind)})
     return options
 
 

@@ -1,5 +1,6 @@
 """What `list`, `show`, `layers` and `validate` say of configs."""
 
+from inspect import getdoc
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,7 @@ def layers() -> list[dict[str, Any]]:
             "layer": name,
             "options": [field.alias or key for key, field in kind.model_fields.items()],
             "required": [key for key, field in kind.model_fields.items() if field.is_required()],
-            "about": (kind.__doc__ or "").splitlines()[0],
+            "about": (getdoc(kind) or "").partition("\n")[0],
         }
         for name, kind in {**LAYERS, **installed_layers()}.items()
     ]
