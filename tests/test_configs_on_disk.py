@@ -6,10 +6,11 @@ import re
 import pytest
 import torch
 
-from mnistladder import data, network, train
+from mnistladder import data, network, optimize, train
 from mnistladder.config import Adam, Augment
 from mnistladder.layers import Conv, Dense, Dropout
 from mnistladder.loading import CONFIG_DIR, load_rung, shipped_names
+from mnistladder.member import Member
 from mnistladder.train import Images
 
 STATISTICS = (33.31842, 78.56749)
@@ -117,14 +118,15 @@ def test_rungs_that_share_networks_have_the_same_recipe():
 def test_one_step_on_real_digits_gives_a_finite_loss_and_moves_every_weight(name, few):
     config = load_rung(name).config
     phase = config.phases[-1].model_copy(update={"epochs": 1})
-    built = network.build(config.model, 0, STATISTICS)
-    before = [parameter.detach().clone() for parameter in built.parameters()]
+    member = Member.new(config, 0, STATISTICS, torch.device("cpu"))
+    parameters = list(member.network.parameters())
+    before = [parameter.detach().clone() for parameter in parameters]
     inputs = train.assemble_epoch(few, few, config, phase, 0, 0)
     steps = -(-len(inputs) // config.batch_size)
     loss = train.run_epoch(
-        built, train.make_optimizer(config, built), train.make_loss(config), inputs,
-        config.batch_size, [1e-3] * steps,
+        member, optimize.make_loss(config), inputs, config.batch_size, [1e-3] * steps,
+        train.stream(0, "dropout", 0),
     ).item()  # fmt: skip
     assert math.isfinite(loss)
     assert 0 < loss < 17
-    assert not any(torch.equal(a, b) for a, b in zip(before, built.parameters(), strict=True))
+    assert not any(torch.equal(a, b) for a, b in zip(before, parameters, strict=True))

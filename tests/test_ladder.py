@@ -15,7 +15,7 @@ from mnistladder.config import Config, Phase, Rung, Sgd
 from mnistladder.data import Source
 from mnistladder.errors import ExitCode
 from mnistladder.events import EpochDone, Failed, Started
-from mnistladder.executors import InProcess, LocalProcesses
+from mnistladder.executors import InProcess, LocalProcesses, Place, places
 from mnistladder.ladder import Climbed, Fallen, Ladder, Target
 from mnistladder.layers import Dense, Flatten, Relu
 from mnistladder.members import Members
@@ -31,12 +31,16 @@ def target(config: Config, source: Source, name="rung", seed=0):
     return Target(Rung(name, config), seed, source)
 
 
-def climb(targets, runs, keep_going=False, executor=InProcess, **workers):
-    """The outcomes of the targets and all events on the way."""
+def climb(targets, runs, keep_going=False, jobs=None):
+    """The outcomes of the targets and all events on the way, here or in so many workers."""
     events = []
     ladder = Ladder(targets, runs)
-    with closing(executor(runs, "cpu", events.append, **workers)) as chosen:
-        return list(ladder.climb(chosen, events.append, keep_going)), events
+    if jobs:
+        executor = LocalProcesses(runs, events.append, places("cpu", jobs, gpus=0))
+    else:
+        executor = InProcess(runs, "cpu", events.append)
+    with closing(executor):
+        return list(ladder.climb(executor, events.append, keep_going)), events
 
 
 def epochs_trained(events):
@@ -126,7 +130,7 @@ def test_what_builds_on_a_failed_stage_falls_with_it(tmp_path, source):
 def test_two_workers_give_the_results_of_one_process(tmp_path, source):
     targets = [target(PSEUDO, source, "13")]
     [one], _ = climb(targets, tmp_path / "one")
-    [two], events = climb(targets, tmp_path / "two", executor=LocalProcesses, jobs=2, gpus=0)
+    [two], events = climb(targets, tmp_path / "two", jobs=2)
     assert epochs_trained(events).total() == 6
     assert two.record["predictions_sha256"] == one.record["predictions_sha256"]
     key = targets[0].levels[1][1].key
@@ -144,7 +148,7 @@ def test_killed_worker_fails_its_stage_and_others_go_on(tmp_path, source):
             os.kill(killed[0].pid, signal.SIGKILL)
 
     ladder = Ladder([long, target(ANNEALED, source, "short")], tmp_path)
-    with closing(LocalProcesses(tmp_path, "cpu", kill_once, jobs=1, gpus=0)) as executor:
+    with closing(LocalProcesses(tmp_path, kill_once, [Place("cpu")])) as executor:
         fallen, climbed = ladder.climb(executor, lambda event: None, keep_going=True)
     assert len(killed) == 1
     assert fallen == Fallen(long, "its worker process ended by SIGKILL", ExitCode.RESOURCE)
@@ -203,3 +207,46 @@ def test_other_members_of_a_fallen_rung_are_not_trained(tmp_path, source):
     assert [type(outcome) for outcome in outcomes] == [Fallen, Climbed]
     started = {event.key for event in events if isinstance(event, Started)}
     assert len(started & {stage.key for stage in many.stages}) == 1
+
+
+class Slots:
+    """Two places that note what they were given and train nothing."""
+
+    size = 2
+
+    def __init__(self):
+        self.submitted, self.running = [], []
+
+    @property
+    def free(self):
+        return self.size - len(self.running)
+
+    def submit(self, stage):
+        self.submitted.append(stage.seed)
+        self.running.append(stage)
+
+    def finish_one(self):
+        return Failed(self.running.pop(0).key, "not trained", ExitCode.FAILED)
+
+
+def test_several_workers_take_the_longest_stages_first(tmp_path, source):
+    lengths = {0: 2, 1: 1, 2: 5, 3: 4}
+    targets = [
+        target(small.tiny(phases=small.phases(epochs)), source, f"rung{seed}", seed)
+        for seed, epochs in lengths.items()
+    ]
+    slots = Slots()
+    list(Ladder(targets, tmp_path).climb(slots, lambda event: None, keep_going=True))
+    assert slots.submitted == [2, 3, 0, 1]
+
+
+def test_workers_are_bound_to_cores_only_if_each_core_gets_one():
+    cores = sorted(os.sched_getaffinity(0))
+    assert places("cpu", len(cores), gpus=0) == [Place("cpu", core) for core in cores]
+    assert places("cpu", len(cores) + 1, gpus=0) == [Place("cpu")] * (len(cores) + 1)
+
+
+def test_workers_are_spread_over_the_gpus_if_any_may_be_used():
+    found = [place.device for place in places("auto", 3, gpus=2)]
+    assert found == ["cuda:0", "cuda:1", "cuda:0"]
+    assert places("cuda:1", 2, gpus=2) == [Place("cuda:1")] * 2

@@ -3,10 +3,21 @@
 import pytest
 import small
 import torch
+from torch import nn
 
 from mnistladder import network
-from mnistladder.layers import Dense, Flatten, Normalize, Relu
-from mnistladder.trainer import hash_weights
+from mnistladder.layers import (
+    BatchNorm,
+    Conv,
+    Dense,
+    Dropout,
+    Flatten,
+    MaxPool,
+    Normalize,
+    Relu,
+    Sigmoid,
+)
+from mnistladder.member import hash_weights
 
 STATISTICS = (33.31842, 78.56749)
 
@@ -54,3 +65,45 @@ def test_modules_are_named_by_number_and_layer():
 def test_equal_layers_start_from_different_weights():
     built = network.build((Flatten(), Dense(out=784), Dense(out=784)), 0, STATISTICS)
     assert not torch.equal(built[1].weight, built[2].weight)
+
+
+def built_with_pool(order):
+    layers = {"conv": Conv(out=5), "relu": Relu(), "pool": MaxPool(size=3, stride=2)}
+    model = (Normalize(), *[layers[name] for name in order], Flatten(), Dense(out=10))
+    return network.build(model, 0, STATISTICS)
+
+
+def test_relu_follows_the_pool_that_follows_it():
+    names = [name for name, _ in built_with_pool(["conv", "relu", "pool"]).named_children()]
+    assert names == ["01_normalize", "02_conv", "04_maxpool", "03_relu", "05_flatten", "06_dense"]
+
+
+def test_pool_before_relu_has_the_bits_and_gradients_of_relu_before_pool():
+    fast = built_with_pool(["conv", "relu", "pool"])
+    plain = nn.Sequential(*[fast[place] for place in (0, 1)], nn.ReLU(), *list(fast)[2::2][:1],
+                          *list(fast)[4:])  # fmt: skip
+    images = (torch.rand(32, 1, 28, 28, generator=torch.Generator().manual_seed(0)) - 0.3) * 255
+    images[:16].clamp_(0)  # flat background: ties in every window
+    found = []
+    for built in (fast, plain):
+        built.zero_grad()
+        logits = built(images)
+        logits.square().sum().backward()
+        found.append([logits, *[parameter.grad.clone() for parameter in fast.parameters()]])
+    assert len(found[0]) == 5
+    assert all(torch.equal(*pair) for pair in zip(*found, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("before", "overwrites"),
+    [(Conv(out=3), True), (BatchNorm(), True), (Sigmoid(), False), (Dropout(), False),
+     (None, False)],
+)  # fmt: skip
+def test_relu_overwrites_only_what_no_backward_pass_reads(before, overwrites):
+    model = (Normalize(), *([before] if before else []), Relu(), Flatten(), Dense(out=10))
+    built = network.build(model, 0, STATISTICS)
+    [relu] = [module for module in built if isinstance(module, nn.ReLU)]
+    assert relu.inplace is overwrites
+    images = torch.rand(4, 1, 28, 28, requires_grad=True)
+    built(images).square().sum().backward()
+    assert images.grad.isfinite().all()

@@ -5,7 +5,7 @@ import small
 import torch
 
 from mnistladder import data, network, predict
-from mnistladder.trainer import hash_weights
+from mnistladder.member import hash_weights
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,4 @@
-"""The loss, the rates, the order and the loop, each against a plain formula."""
-
-import math
+"""The order, the epoch and the loop, each against a plain formula."""
 
 import pytest
 import small
@@ -8,8 +6,10 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from mnistladder import data, network, train
-from mnistladder.config import Adam, AdamW, Augment, Phase, Ramp, Sgd
+from mnistladder import data, optimize, train
+from mnistladder.config import Adam, AdamW, Augment, Sgd
+from mnistladder.layers import Dropout
+from mnistladder.member import Member, hash_weights
 from mnistladder.train import Images
 
 STATISTICS = (33.3, 78.6)
@@ -24,76 +24,6 @@ def digits(digits_dir):
         Images(torch.from_numpy(s.images.copy())[:, None], torch.from_numpy(s.labels.copy()).long())
         for s in (found.train, found.test)
     ]
-
-
-def test_clipped_loss_is_that_of_clipped_probabilities():
-    torch.manual_seed(0)
-    logits, labels = torch.randn(50, 10) * 20, torch.arange(50) % 10
-    shares = (logits.double().exp() / logits.double().exp().sum(1, keepdim=True)).clip(
-        1e-7, 1 - 1e-7
-    )
-    expected = -shares[torch.arange(50), labels].log().mean().item()
-    assert train.clipped_cross_entropy(logits, labels).item() == pytest.approx(expected, rel=1e-4)
-    stable = functional.cross_entropy(logits, labels).item()
-    assert abs(stable - expected) > 0.1  # so the clip was at work
-
-
-def test_saturated_wrong_example_has_no_gradient_in_the_clipped_loss_only():
-    gradients = []
-    for loss in (train.clipped_cross_entropy, functional.cross_entropy):
-        logits = torch.tensor([[200.0] + [0.0] * 9], requires_grad=True)
-        loss(logits, torch.tensor([3])).backward()
-        gradients.append(logits.grad.abs().sum().item())
-    assert gradients == [0, pytest.approx(2)]
-
-
-def test_saturated_wrong_example_costs_minus_log_of_epsilon():
-    loss = train.clipped_cross_entropy(torch.tensor([[200.0] + [0.0] * 9]), torch.tensor([3]))
-    assert loss.item() == pytest.approx(-math.log(1e-7), rel=1e-6)
-
-
-def test_make_loss_follows_the_config():
-    logits, labels = torch.randn(4, 10), torch.tensor([1, 2, 3, 4])
-    smooth = train.make_loss(small.tiny(label_smoothing=0.2))(logits, labels)
-    shares = logits.log_softmax(1)
-    expected = -0.8 * shares[range(4), labels].mean() - 0.2 * shares.mean()
-    assert smooth.item() == pytest.approx(expected.item(), rel=1e-5)
-    assert train.make_loss(small.tiny(loss="clipped_cross_entropy")) is train.clipped_cross_entropy
-
-
-def ramp(shape, per, epochs=3):
-    rate = Ramp(**{"from": 1e-1}, to=1e-3, shape=shape, per=per)
-    return Phase(epochs=epochs, lr=rate)
-
-
-def test_number_is_the_rate_of_every_step():
-    assert train.learning_rates(Phase(epochs=3, lr=0.5), 2, 4) == [0.5] * 4
-
-
-FORMULA = {
-    "linear": lambda t: 0.1 + (0.001 - 0.1) * t,
-    "cosine": lambda t: 0.001 + (0.1 - 0.001) * (1 + math.cos(math.pi * t)) / 2,
-    "exponential": lambda t: 0.1 * 0.01**t,
-}
-
-
-@pytest.mark.parametrize("shape", FORMULA)
-def test_ramp_by_step_follows_its_formula_from_first_to_last_value(shape):
-    found = [r for epoch in range(3) for r in train.learning_rates(ramp(shape, "step"), epoch, 4)]
-    assert found == pytest.approx([FORMULA[shape](step / 11) for step in range(12)])
-    assert (found[0], found[-1]) == (pytest.approx(1e-1), pytest.approx(1e-3))
-
-
-@pytest.mark.parametrize("shape", FORMULA)
-def test_ramp_by_epoch_is_constant_within_an_epoch(shape):
-    found = [train.learning_rates(ramp(shape, "epoch"), epoch, 4) for epoch in range(3)]
-    assert all(len(rates) == 4 and len(set(rates)) == 1 for rates in found)
-    assert [rates[0] for rates in found] == pytest.approx([FORMULA[shape](t) for t in (0, 0.5, 1)])
-
-
-@pytest.mark.parametrize("per", ["epoch", "step"])
-def test_ramp_of_one_step_starts_at_its_first_value(per):
-    assert train.learning_rates(ramp("cosine", per, epochs=1), 0, 1) == [pytest.approx(0.1)]
 
 
 @pytest.mark.parametrize(
@@ -195,62 +125,86 @@ def test_pool_brings_its_images_with_the_labels_it_was_given(digits):
     assert torch.equal(found.labels[~of_pool], digits[0].labels[rows[~of_pool]])
 
 
-def plain_epoch(built, optimizer, epoch, rates):
-    """The loop as a textbook has it."""
-    built.train()
+def vector(parameters):
+    return torch.cat([parameter.detach().flatten() for parameter in parameters])
+
+
+def plain_epoch(member, config, epoch, rates):
+    """The loop as a textbook has it, each parameter on its own."""
+    built = member.network.train()
+    copies = [nn.Parameter(part.detach().clone()) for part in built.parameters()]
+    kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torch.optim.SGD}
+    [group] = member.optimizer.param_groups
+    options = {k: group[k] for k in ("betas", "eps", "weight_decay", "momentum") if k in group}
+    optimizer = kind[config.optimizer.name](copies, lr=1.0, **options)
     losses = []
     for step, rate in enumerate(rates):
         part = slice(64 * step, 64 * step + 64)
-        optimizer.param_groups[0]["lr"] = rate
+        named = dict(zip(dict(built.named_parameters()), copies, strict=True))
+        logits = torch.func.functional_call(built, named, epoch.images[part].float())
+        loss = functional.cross_entropy(logits, epoch.labels[part])
         optimizer.zero_grad()
-        loss = functional.cross_entropy(built(epoch.images[part].float()), epoch.labels[part])
         loss.backward()
+        optimizer.param_groups[0]["lr"] = rate
         optimizer.step()
         losses.append(loss.detach() * len(epoch.labels[part]))
-    return sum(losses) / len(epoch.labels)
+    return sum(losses) / len(epoch.labels), vector(copies)
 
 
-def after(loop, config, epoch, rates):
-    """Loss and weights after the loop, from one and the same beginning."""
-    built = network.build(config.model, 0, STATISTICS)
-    torch.manual_seed(1)
-    loss = loop(built, train.make_optimizer(config, built), epoch, rates)
-    return loss, built.state_dict()
+def new_member(config):
+    return Member.new(config, 0, STATISTICS, torch.device("cpu"))
+
+
+def run(config, member, epoch, rates, clip_norm=None):
+    """Loss, and weights after `run_epoch`."""
+    loss = train.run_epoch(
+        member, optimize.make_loss(config), epoch, config.batch_size, rates,
+        train.stream(0, "dropout", 0), clip_norm,
+    )  # fmt: skip
+    return loss, vector(member.network.parameters())
+
+
+RATES = [1e-2 / (1 + step) for step in range(8)]
 
 
 @pytest.mark.parametrize("optimizer", [Adam(), AdamW(), Sgd(momentum=0.9)], ids=lambda o: o.name)
-def test_run_epoch_equals_a_plain_loop_bit_for_bit(digits, optimizer):
-    config = small.tiny(optimizer=optimizer)
-    epoch, rates = epoch_of(digits, config), [1e-2 / (1 + step) for step in range(8)]
-    loop = lambda b, o, e, r: train.run_epoch(b, o, train.make_loss(config), e, 64, r)  # noqa: E731
+def test_run_epoch_equals_a_plain_loop(digits, optimizer):
+    model = tuple(layer for layer in small.LAYERS if not isinstance(layer, Dropout))
+    config = small.tiny(optimizer=optimizer, model=model)
+    epoch = epoch_of(digits, config)
     epoch = Images(epoch.images[:500], epoch.labels[:500])  # the last batch is short
-    loss, weights = after(loop, config, epoch, rates)
-    expected_loss, expected = after(plain_epoch, config, epoch, rates)
-    assert torch.equal(loss, expected_loss)
-    assert all(torch.equal(weights[name], expected[name]) for name in expected)
-    _, other = after(plain_epoch, config, epoch, rates[::-1])
-    assert not all(torch.equal(weights[name], other[name]) for name in expected)
+    loss, weights = run(config, new_member(config), epoch, RATES)
+    expected_loss, expected = plain_epoch(new_member(config), config, epoch, RATES)
+    assert loss.item() == pytest.approx(expected_loss.item(), rel=1e-5)
+    assert (weights - expected).abs().max() < 1e-5
+    _, other = plain_epoch(new_member(config), config, epoch, RATES[::-1])
+    assert (weights - other).abs().max() > 1e-3
+
+
+def test_run_epoch_gives_the_same_bits_each_time_and_others_with_another_dropout_stream(digits):
+    config = small.tiny()
+    epoch = epoch_of(digits, config)
+    hashes = []
+    for seed in (0, 0, 1):
+        member = new_member(config)
+        generator = train.stream(seed, "dropout", 0)
+        train.run_epoch(member, optimize.make_loss(config), epoch, 64, RATES, generator)
+        hashes.append(hash_weights(member.network))
+    assert hashes[0] == hashes[1] != hashes[2]
 
 
 def test_run_epoch_refuses_another_number_of_rates(digits):
     config = small.tiny()
     with pytest.raises(ValueError, match="zip"):
-        after(
-            lambda b, o, e, r: train.run_epoch(b, o, train.make_loss(config), e, 64, r),
-            config, epoch_of(digits, config), [1e-2] * 7,
-        )  # fmt: skip
+        run(config, new_member(config), epoch_of(digits, config), RATES[1:])
 
 
 def change_after_one_step(digits, clip_norm):
     config = small.tiny(optimizer=Sgd(), batch_size=512)
-    built = network.build(config.model, 0, STATISTICS)
-    before = nn.utils.parameters_to_vector(built.parameters()).detach()
-    torch.manual_seed(0)
-    train.run_epoch(
-        built, train.make_optimizer(config, built), train.make_loss(config),
-        epoch_of(digits, config), 512, [1.0], clip_norm,
-    )  # fmt: skip
-    return (nn.utils.parameters_to_vector(built.parameters()) - before).norm().item()
+    member = new_member(config)
+    before = vector(member.network.parameters())
+    _, after = run(config, member, epoch_of(digits, config), [1.0], clip_norm)
+    return (after - before).norm().item()
 
 
 def test_clip_norm_bounds_the_gradient(digits):
@@ -258,23 +212,3 @@ def test_clip_norm_bounds_the_gradient(digits):
     free = change_after_one_step(digits, None)
     assert free > 0.1
     assert change_after_one_step(digits, 1e3) == pytest.approx(free)
-
-
-@pytest.mark.parametrize(
-    ("chosen", "kind", "constants"),
-    [
-        (Adam(), torch.optim.Adam, {"betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0}),
-        (AdamW(), torch.optim.AdamW, {"betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0.01}),
-        (Adam(beta1=0.5, beta2=0.6, eps=0.1, weight_decay=0.2), torch.optim.Adam,
-         {"betas": (0.5, 0.6), "eps": 0.1, "weight_decay": 0.2, "amsgrad": False}),
-        (Sgd(), torch.optim.SGD, {"momentum": 0, "nesterov": False, "weight_decay": 0}),
-        (Sgd(momentum=0.9, nesterov=True, weight_decay=0.1), torch.optim.SGD,
-         {"momentum": 0.9, "nesterov": True, "weight_decay": 0.1, "dampening": 0}),
-    ],
-)  # fmt: skip
-def test_optimizer_has_the_constants_of_the_config(chosen, kind, constants):
-    optimizer = train.make_optimizer(small.tiny(optimizer=chosen), nn.Linear(3, 2))
-    [group] = optimizer.param_groups
-    assert type(optimizer) is kind
-    assert {name: group[name] for name in constants} == constants
-    assert len(group["params"]) == 2

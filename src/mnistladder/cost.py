@@ -6,6 +6,7 @@ from math import prod
 from mnistladder.config import INPUT_SHAPE, Config, layer_table, recipe
 from mnistladder.layers import Conv, Dense
 from mnistladder.records import Record, digest
+from mnistladder.stages import Stage
 
 OVERHEAD = 50_000  # multiply-adds that an image costs besides: fetching it, small layers
 
@@ -29,6 +30,15 @@ def activation_bytes(config: Config) -> int:
     """Memory of one batch's layer outputs in float32, kept until the backward pass."""
     values = prod(INPUT_SHAPE) + sum(prod(row.output_shape) for row in layer_table(config.model))
     return 4 * config.batch_size * values
+
+
+def stage_work(stage: Stage) -> float:
+    """How long a stage trains compared with others; the size of the data set is left out."""
+    images = sum(
+        phase.epochs * stage.config.batch_size / (stage.config.batch_size - phase.pseudo_per_batch)
+        for phase in stage.phases
+    )
+    return images * (multiply_adds(stage.config) + OVERHEAD)
 
 
 def images_to_train(config: Config, count: int = 60_000) -> int:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -20,12 +21,15 @@ class Digits:
 
 
 @lru_cache(maxsize=1)
-def load_digits(source: Source, device: torch.device) -> Digits:
-    """The data set as tensors on the device; kept for the next stage. Raises DataError."""
-    dataset = source.load()
+def load_digits(source: Source, folder: Path, device: torch.device) -> Digits:
+    """The data set as tensors on the device; kept for the next stage. Raises DataError.
+
+    All processes on a machine share the memory of one unpacked copy in `folder`.
+    """
+    dataset = source.unpacked(folder)
     train_images, test_images = (
         Images(
-            torch.from_numpy(split.images.copy())[:, None].to(device),
+            torch.from_numpy(split.images)[:, None].to(device),
             torch.from_numpy(split.labels.astype(np.int64)).to(device),
         )
         for split in (dataset.train, dataset.test)

@@ -60,11 +60,14 @@ def cpu_name() -> str:
         return platform.processor() or platform.machine()
 
 
+def usable_core_numbers() -> list[int]:
+    """Cores that this process may use and bind others to; empty where the system cannot say."""
+    return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+
+
 def usable_cores() -> int:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    """How many cores this process may use."""
+    return len(usable_core_numbers()) or os.cpu_count() or 1
 
 
 def check_device_name(name: str) -> None:

@@ -10,13 +10,15 @@ import os
 import signal
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from typing import Protocol
 
+from mnistladder import environment
 from mnistladder.errors import ExitCode, UserError
 from mnistladder.events import Event, Failed, Finished
 from mnistladder.members import Members
@@ -26,7 +28,9 @@ Emit = Callable[[Event], None]
 
 
 class Executor(Protocol):
-    """Runs as many stages at once as it has free places."""
+    """Runs as many stages at once as it has free places, of `size` in all."""
+
+    size: int
 
     @property
     def free(self) -> int: ...
@@ -35,16 +39,24 @@ class Executor(Protocol):
     def close(self) -> None: ...
 
 
-def run_stage(stage: Stage, runs: Path, device: str, emit: Emit) -> Finished | Failed:
-    """Trains one stage here; every ordinary error becomes an event that says it in one line."""
+def run_stage(
+    stage: Stage, runs: Path, device: str, emit: Emit, cores: int = 1
+) -> Finished | Failed:
+    """Trains one stage here; every ordinary error becomes an event that says it in one line.
+
+    On a CPU it uses up to two cores, if it may have them.
+    """
     import torch
 
     from mnistladder import device as devices
+    from mnistladder.overlap import Overlap
     from mnistladder.trainer import train_stage
 
     try:
         devices.make_deterministic()
-        train_stage(stage, Members(runs), devices.choose(device), emit)
+        chosen = devices.choose(device)
+        with Overlap() if cores > 1 and chosen.type == "cpu" else nullcontext() as overlap:
+            train_stage(stage, Members(runs), chosen, emit, overlap)
     except UserError as error:
         return Failed(stage.key, str(error), error.exit_code)
     except (torch.OutOfMemoryError, MemoryError) as error:
@@ -60,6 +72,8 @@ def run_stage(stage: Stage, runs: Path, device: str, emit: Emit) -> Finished | F
 class InProcess:
     """One stage at a time, in this process."""
 
+    size = 1
+
     def __init__(self, runs: Path, device: str, emit: Emit) -> None:
         self._arguments = runs, device, emit
         self._stage: Stage | None = None
@@ -74,28 +88,50 @@ class InProcess:
     def finish_one(self) -> Finished | Failed:
         assert self._stage is not None, "nothing was submitted"
         stage, self._stage = self._stage, None
-        return run_stage(stage, *self._arguments)
+        return run_stage(stage, *self._arguments, cores=environment.usable_cores())
 
     def close(self) -> None:
         pass
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a worker computes: a device, and the core it is bound to, if any."""
+
+    device: str
+    core: int | None = None
+
+
+def places(device: str, jobs: int, gpus: int) -> list[Place]:
+    """A place for each of `jobs` workers: over the GPUs in turn, or each on a core of its own.
+
+    Workers are bound to cores only if each core gets one: with fewer, the system knows better.
+    """
+    if gpus and device in ("auto", "cuda"):
+        return [Place(f"cuda:{number % gpus}") for number in range(jobs)]
+    cores = environment.usable_core_numbers()
+    if device not in ("auto", "cpu") or jobs != len(cores):
+        return [Place(device)] * jobs
+    return [Place(device, core) for core in cores]
 
 
 @dataclass
 class _Worker:
     process: SpawnProcess
     pipe: Connection
-    device: str
+    place: Place
     key: str = ""
 
 
 class LocalProcesses:
-    """Spawned workers, each on one core or one GPU."""
+    """Spawned workers, one for each place."""
 
-    def __init__(self, runs: Path, device: str, emit: Emit, jobs: int, gpus: int) -> None:
+    def __init__(self, runs: Path, emit: Emit, places: Sequence[Place]) -> None:
         self._runs = runs
         self._emit = emit
         self._context = multiprocessing.get_context("spawn")
-        self._vacant = [_nth_device(device, number, gpus) for number in reversed(range(jobs))]
+        self.size = len(places)
+        self._vacant = list(reversed(places))
         self._idle: list[_Worker] = []
         self._busy: dict[Connection, _Worker] = {}
 
@@ -110,14 +146,14 @@ class LocalProcesses:
         with contextlib.suppress(ConnectionError):  # it died idle; finish_one will say so
             worker.pipe.send(stage)
 
-    def _spawn(self, device: str) -> _Worker:
+    def _spawn(self, place: Place) -> _Worker:
         ours, theirs = self._context.Pipe()
         process = self._context.Process(
-            target=_serve, args=(theirs, self._runs, device), daemon=True, name="mnistladder-worker"
+            target=_serve, args=(theirs, self._runs, place), daemon=True, name="mnistladder-worker"
         )
         process.start()
         theirs.close()
-        return _Worker(process, ours, device)
+        return _Worker(process, ours, place)
 
     def finish_one(self) -> Finished | Failed:
         """Passes events on until some stage has ended."""
@@ -135,7 +171,7 @@ class LocalProcesses:
             event: Event = worker.pipe.recv()
         except (EOFError, ConnectionError):
             worker.process.join()
-            self._vacant.append(worker.device)
+            self._vacant.append(worker.place)
             code = worker.process.exitcode or 0
             how = f"by {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"
             return Failed(worker.key, f"its worker process ended {how}", ExitCode.RESOURCE)
@@ -152,18 +188,15 @@ class LocalProcesses:
             worker.process.join()
 
 
-def _nth_device(device: str, number: int, gpus: int) -> str:
-    """`auto` and `cuda` spread the workers over the GPUs; any other device is everyone's."""
-    return f"cuda:{number % gpus}" if gpus and device in ("auto", "cuda") else device
-
-
-def _serve(pipe: Connection, runs: Path, device: str) -> None:
+def _serve(pipe: Connection, runs: Path, place: Place) -> None:
     """A worker's life: receive a stage, train it, say how it ended."""
+    if place.core is not None:
+        os.sched_setaffinity(0, {place.core})
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     threading.Thread(target=_end_with_parent, daemon=True).start()
     with contextlib.suppress(EOFError, ConnectionError):
         while True:
-            pipe.send(run_stage(pipe.recv(), runs, device, pipe.send))
+            pipe.send(run_stage(pipe.recv(), runs, place.device, pipe.send))
 
 
 def _end_with_parent() -> None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from mnistladder import results, storage
 from mnistladder.config import Rung, recipe, resolved
-from mnistladder.cost import multiply_adds
+from mnistladder.cost import multiply_adds, stage_work
 from mnistladder.data import MNIST_SHA256, Source
 from mnistladder.errors import CorruptError, DataError, ExitCode
 from mnistladder.events import Event, Failed
@@ -103,7 +103,10 @@ class Ladder:
             if not undecided:
                 return
             assert executor is not None, "stages are missing, and nothing runs them"
-            for stage in self._ready(undecided, waiting, running):
+            ready = self._ready(undecided, waiting, running)
+            if executor.size > 1:  # the longest first, so that all workers end at about one time
+                ready.sort(key=stage_work, reverse=True)
+            for stage in ready:
                 if executor.free:
                     executor.submit(waiting.pop(stage.key))
                     running.add(stage.key)

@@ -224,9 +224,9 @@ class Dropout(Layer):
     p: Annotated[float, Field(ge=0, lt=1)] = 0.5
 
     def module(self, shape: Shape) -> "nn.Module":
-        from torch import nn
+        from mnistladder.modules import Dropout as Module
 
-        return nn.Dropout(self.p)
+        return Module(self.p, shape)
 
 
 class Activation(Layer):

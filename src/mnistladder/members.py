@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from mnistladder import document, records, storage
 from mnistladder.config import resolved
+from mnistladder.data import Source
 from mnistladder.errors import CorruptError
 from mnistladder.records import Record
 from mnistladder.stages import Stage
@@ -37,6 +38,10 @@ class Members:
 
     def __init__(self, runs: Path) -> None:
         self.root = runs / "members"
+
+    def data_folder(self, source: Source) -> Path:
+        """Where the workers' common copy of the data set is."""
+        return self.root.parent / "data" / source.sha256[:32]
 
     def lock_path(self, key: str) -> Path:
         return self.root / f"{key}.lock"

@@ -1,14 +1,17 @@
 """Layer specs -> torch network with its initial weights."""
 
 from collections import OrderedDict
+from itertools import pairwise
 
 import torch
 from torch import nn
 
 from mnistladder.config import INPUT_SHAPE
-from mnistladder.layers import Layer, Shape, layer_name
+from mnistladder.layers import BatchNorm, Conv, Dense, Layer, MaxPool, Relu, Shape, layer_name
 from mnistladder.modules import Standardize
 from mnistladder.streams import derive_seed
+
+OVERWRITABLE = (Conv, Dense, BatchNorm, MaxPool)  # their backward pass does not read their output
 
 
 def build(
@@ -28,8 +31,26 @@ def build(
         for number, layer in enumerate(layers, 1):
             modules[f"{number:02d}_{layer_name(layer)}"] = layer.module(shape)
             shape = layer.output_shape(shape)
-    network = nn.Sequential(modules)
+    network = nn.Sequential(_cheapest_order(layers, modules))
     for module in network.modules():
         if isinstance(module, Standardize):
             module.fit(*statistics)
     return network
+
+
+def _cheapest_order(
+    layers: tuple[Layer, ...], modules: OrderedDict[str, nn.Module]
+) -> OrderedDict[str, nn.Module]:
+    """The same function in fewer operations: the same bits out, and the same gradients.
+
+    A ReLU follows the max-pool that would follow it, for a quarter of the values; it overwrites its
+    input where the layer before needs its output no more.
+    """
+    named = list(zip(layers, modules.items(), strict=True))
+    for place in range(len(named) - 1):
+        if isinstance(named[place][0], Relu) and isinstance(named[place + 1][0], MaxPool):
+            named[place], named[place + 1] = named[place + 1], named[place]
+    for (before, _), (_, (_, module)) in pairwise(named):
+        if isinstance(module, nn.ReLU) and isinstance(before, OVERWRITABLE):
+            module.inplace = True
+    return OrderedDict(item for _, item in named)

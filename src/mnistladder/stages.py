@@ -10,7 +10,7 @@ from mnistladder.layers import plugin_versions
 from mnistladder.records import digest
 from mnistladder.streams import member_seeds
 
-RECIPE_VERSION = 1  # raised when the engine computes something else from the same config
+RECIPE_VERSION = 2  # raised when the engine computes something else from the same config
 
 
 @dataclass(frozen=True)

@@ -1,108 +1,59 @@
 """Trains one stage from wherever it stands to its stored end."""
 
-import hashlib
-import json
 import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 import torch
-from safetensors import torch as safetensors
-from torch import Tensor, nn
+from torch import Tensor
 
-from mnistladder import environment, network, predict, storage, train
+from mnistladder import environment, optimize, predict, storage, train
 from mnistladder.digits import Digits, load_digits
 from mnistladder.errors import CorruptError, DivergedError
 from mnistladder.events import EpochDone, Event, Notice, Started
+from mnistladder.member import Member, hash_weights
 from mnistladder.members import Members, Progress, mean_probabilities
+from mnistladder.overlap import Overlap
 from mnistladder.stages import Stage
 from mnistladder.streams import derive_seed
 from mnistladder.train import Images
 
-WEIGHT, MOMENT = "weight/", "optimizer/"
-
-
-@dataclass
-class Member:
-    """One network in training."""
-
-    network: nn.Module
-    optimizer: torch.optim.Optimizer
-
-    @classmethod
-    def new(cls, stage: Stage, digits: Digits, device: torch.device) -> "Member":
-        built = network.build(stage.config.model, stage.seed, digits.statistics)
-        built = built.to(device).to(memory_format=torch.channels_last)
-        return cls(built, train.make_optimizer(stage.config, built))
-
-    def save(self) -> bytes:
-        """Weights, buffers and optimizer state as safetensors bytes."""
-        names = [name for name, _ in self.network.named_parameters()]
-        tensors = {WEIGHT + name: value for name, value in self.network.state_dict().items()}
-        for index, state in self.optimizer.state_dict()["state"].items():
-            for kind, value in state.items():
-                if value is not None:
-                    tensors[f"{MOMENT}{kind}/{names[index]}"] = value
-        return safetensors.save({name: value.cpu().contiguous() for name, value in tensors.items()})
-
-    def load(self, checkpoint: bytes) -> None:
-        """Takes over the state of `save`. Raises CorruptError where it is another network's."""
-        tensors = safetensors.load(checkpoint)
-        weights = {
-            name.removeprefix(WEIGHT): value
-            for name, value in tensors.items()
-            if name.startswith(WEIGHT)
-        }
-        try:
-            self.network.load_state_dict(weights)
-            self._load_moments(tensors)
-        except (RuntimeError, ValueError, AttributeError) as error:
-            raise CorruptError(f"a checkpoint of another network: {error}") from None
-
-    def _load_moments(self, tensors: dict[str, Tensor]) -> None:
-        names = [name for name, _ in self.network.named_parameters()]
-        state: dict[int, dict[str, Tensor]] = {}
-        for name, value in tensors.items():
-            if name.startswith(MOMENT):
-                kind, parameter = name.removeprefix(MOMENT).split("/")
-                like = self.network.get_parameter(parameter)
-                state.setdefault(names.index(parameter), {})[kind] = _in_layout_of(like, value)
-        groups = self.optimizer.state_dict()["param_groups"]
-        self.optimizer.load_state_dict({"state": state, "param_groups": groups})
-
-
-def _in_layout_of(parameter: Tensor, value: Tensor) -> Tensor:
-    """A copy laid out in memory as the parameter is, for the fused optimizers walk raw memory."""
-    if value.shape != parameter.shape:
-        return value
-    return torch.empty_like(parameter, requires_grad=False).copy_(value)
-
 
 def train_stage(
-    stage: Stage, members: Members, device: torch.device, emit: Callable[[Event], None]
+    stage: Stage,
+    members: Members,
+    device: torch.device,
+    emit: Callable[[Event], None],
+    overlap: Overlap | None = None,
 ) -> None:
     """Trains the stage's missing epochs, storing each, and then its results.
 
+    `overlap` lends a CPU member a second core; no bit depends on it.
     Another process that trains the same stage is waited for. Raises DivergedError, CorruptError,
     DataError, ResourceError.
     """
     wait = Notice(stage.key, "waits for another process that trains the same network")
     with storage.lock(members.lock_path(stage.key), lambda: emit(wait)):
         if not members.is_stored(stage.key):
-            _train_missing(stage, members, device, emit)
+            _train_missing(stage, members, device, emit, overlap)
 
 
 def _train_missing(
-    stage: Stage, members: Members, device: torch.device, emit: Callable[[Event], None]
+    stage: Stage,
+    members: Members,
+    device: torch.device,
+    emit: Callable[[Event], None],
+    overlap: Overlap | None,
 ) -> None:
-    digits = load_digits(stage.source, device)
+    digits = load_digits(stage.source, members.data_folder(stage.source), device)
     started = datetime.now(UTC)
     progress = _begun(stage, members, emit)
-    member = Member.new(stage, digits, device)
+    member = Member.new(stage.config, stage.seed, digits.statistics, device)
+    if overlap:
+        overlap.attach(member)
     if progress.checkpoint:
         member.load(progress.checkpoint)
         progress.resumed += 1
@@ -154,11 +105,12 @@ def _one_epoch(
     phase = config.phases[index]
     start = time.perf_counter()
     inputs = train.assemble_epoch(digits.train, pool, config, phase, stage.seed, epoch)
-    rates = train.learning_rates(phase, within, -(-len(inputs) // config.batch_size))
-    with _dropout_stream(stage.seed, epoch, device):
+    rates = optimize.learning_rates(phase, within, -(-len(inputs) // config.batch_size))
+    generator = train.stream(stage.seed, "dropout", epoch, device)
+    with _layers_stream(stage.seed, epoch, device):
         loss = train.run_epoch(
-            member.network, member.optimizer, train.make_loss(config), inputs,
-            config.batch_size, rates, config.clip_norm,
+            member, optimize.make_loss(config), inputs, config.batch_size, rates, generator,
+            config.clip_norm,
         ).item()  # fmt: skip
     trained = time.perf_counter()
     probabilities = predict.probabilities(member.network, digits.test.images)
@@ -182,8 +134,8 @@ def _one_epoch(
 
 
 @contextmanager
-def _dropout_stream(seed: int, epoch: int, device: torch.device) -> Iterator[None]:
-    """Puts torch's global generators, which dropout draws from, at the epoch's derived stream."""
+def _layers_stream(seed: int, epoch: int, device: torch.device) -> Iterator[None]:
+    """Puts torch's global generators, which other packages' layers draw from, at the stream."""
     devices = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices):
         torch.manual_seed(derive_seed(seed, "dropout", epoch))
@@ -192,7 +144,7 @@ def _dropout_stream(seed: int, epoch: int, device: torch.device) -> Iterator[Non
 
 def _score(probabilities: Tensor, labels: Tensor) -> tuple[int, float]:
     errors = (probabilities.argmax(1) != labels).sum().item()
-    of_truth = probabilities.gather(1, labels[:, None]).clamp_min(train.KERAS_EPSILON)
+    of_truth = probabilities.gather(1, labels[:, None]).clamp_min(optimize.KERAS_EPSILON)
     return int(errors), -of_truth.log().mean().item()
 
 
@@ -237,12 +189,3 @@ def machine(device: torch.device) -> dict[str, Any]:
         "versions": environment.versions(),
         "git": environment.git_state(),
     }
-
-
-def hash_weights(trained: nn.Module) -> str:
-    """SHA-256 over name, type, shape and bytes of each weight and buffer, in order of name."""
-    digest = hashlib.sha256()
-    for name, value in sorted(trained.state_dict().items()):
-        digest.update(json.dumps([name, str(value.dtype), list(value.shape)]).encode())
-        digest.update(value.cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()

@@ -17,7 +17,7 @@ from mnistladder.config import Rung
 from mnistladder.data import find
 from mnistladder.errors import ExitCode, Terminated
 from mnistladder.events import Event
-from mnistladder.executors import Executor, InProcess, LocalProcesses
+from mnistladder.executors import Executor, InProcess, LocalProcesses, places
 from mnistladder.ladder import Climbed, Fallen, Ladder, Outcome, Target
 from mnistladder.progress import make_reporter
 
@@ -101,8 +101,8 @@ def _default_jobs(device: str) -> int:
 def _executor(options: Options, jobs: int, emit: Callable[[Event], None]) -> Executor:
     if jobs == 1:
         return InProcess(options.runs_dir, options.device, emit)
-    gpus = environment.gpu_count()
-    return LocalProcesses(options.runs_dir, options.device, emit, jobs, gpus)
+    where = places(options.device, jobs, environment.gpu_count())
+    return LocalProcesses(options.runs_dir, emit, where)
 
 
 def _stage_names(ladder: Ladder) -> dict[str, str]:

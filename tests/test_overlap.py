@@ -1,0 +1,60 @@
+"""A second core changes the time and no bit."""
+
+import pytest
+import small
+import torch
+
+from mnistladder.device import make_deterministic
+from mnistladder.layers import Conv, Dense, Flatten, MaxPool, Normalize, Relu
+from mnistladder.member import Member
+from mnistladder.members import Members
+from mnistladder.overlap import Overlap
+from mnistladder.trainer import train_stage
+
+CPU = torch.device("cpu")
+GROUPS = (
+    Normalize(), Conv(out=4), Relu(), Conv(out=6, groups=2, bias=False), MaxPool(),
+    Conv(out=4, kernel=5, padding="valid"), Conv(out=4, kernel=2, stride=2), Flatten(),
+    Dense(out=10),
+)  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def _deterministic():
+    make_deterministic()
+
+
+@pytest.mark.parametrize("model", [small.LAYERS, GROUPS], ids=["plain", "groups"])
+def test_stage_on_two_cores_ends_with_the_bits_of_one(tmp_path, source, model):
+    stage = small.first_stage(small.tiny(model=model), source)
+    alone, both = Members(tmp_path / "alone"), Members(tmp_path / "both")
+    train_stage(stage, alone, CPU, lambda event: None)
+    with Overlap() as overlap:
+        train_stage(stage, both, CPU, lambda event: None, overlap)
+    assert both.checkpoint(stage.key) == alone.checkpoint(stage.key)
+    assert both.probabilities(stage.key).tobytes() == alone.probabilities(stage.key).tobytes()
+
+
+def gradients(attach):
+    member = Member.new(small.tiny(model=GROUPS), 0, (33.3, 78.6), CPU)
+    with Overlap() as overlap:
+        if attach:
+            overlap.attach(member)
+        torch.manual_seed(0)
+        member.backward(member.network(torch.rand(8, 1, 28, 28)).square().sum())
+    return member.weights.grad
+
+
+def test_every_gradient_is_there_when_backward_returns():
+    assert torch.equal(gradients(True), gradients(False))
+    assert gradients(True).abs().sum() > 0
+
+
+def test_error_on_the_thread_is_raised_by_backward():
+    member = Member.new(small.tiny(model=GROUPS), 0, (33.3, 78.6), CPU)
+    with Overlap() as overlap:
+        overlap.attach(member)
+        loss = member.network(torch.rand(8, 1, 28, 28)).square().sum()
+        member.network[3].weight.grad = None
+        with pytest.raises(AttributeError, match="add_"):
+            member.backward(loss)
