@@ -18,7 +18,7 @@ environment augment network optimize
 data checking schema
 stages predict loading
 cost members report device member
-results overlap train
+results overlap train stack
 digits
 trainer
 executors progress doctor
@@ -28,7 +28,7 @@ __main__
 """
 TORCH = {
     "augment", "device", "digits", "member", "modules", "network", "optimize", "overlap", "predict",
-    "train", "trainer",
+    "stack", "train", "trainer",
 }  # fmt: skip
 
 

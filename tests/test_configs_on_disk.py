@@ -125,7 +125,7 @@ def test_one_step_on_real_digits_gives_a_finite_loss_and_moves_every_weight(name
     steps = -(-len(inputs) // config.batch_size)
     loss = train.run_epoch(
         member, optimize.make_loss(config), inputs, config.batch_size, [1e-3] * steps,
-        train.stream(0, "dropout", 0),
+        [train.stream(0, "dropout", 0)],
     ).item()  # fmt: skip
     assert math.isfinite(loss)
     assert 0 < loss < 17

@@ -5,21 +5,25 @@ import os
 import signal
 from collections import Counter
 from contextlib import closing
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import small
+import torch
 
 from mnistladder import records, results
 from mnistladder.config import Config, Phase, Rung, Sgd
 from mnistladder.data import Source
-from mnistladder.errors import ExitCode
-from mnistladder.events import EpochDone, Failed, Started
+from mnistladder.errors import CorruptError, ExitCode
+from mnistladder.events import EpochDone, Failed, Finished, Started
 from mnistladder.executors import InProcess, LocalProcesses, Place, places
-from mnistladder.ladder import Climbed, Fallen, Ladder, Target
+from mnistladder.ladder import Climbed, Fallen, Ladder, Target, stack_size
 from mnistladder.layers import Dense, Flatten, Relu
 from mnistladder.members import Members
+from mnistladder.trainer import Trainer
 
+CPU = torch.device("cpu")
 ANNEALED = small.tiny(phases=small.phases(1, 1))
 AVERAGED = ANNEALED.model_copy(update={"members": 2})
 PSEUDO = small.tiny(members=2, pool="test", phases=small.phases(1, 1, 1, pseudo_per_batch=16))
@@ -31,10 +35,10 @@ def target(config: Config, source: Source, name="rung", seed=0):
     return Target(Rung(name, config), seed, source)
 
 
-def climb(targets, runs, keep_going=False, jobs=None):
+def climb(targets, runs, keep_going=False, jobs=None, stack=1):
     """The outcomes of the targets and all events on the way, here or in so many workers."""
     events = []
-    ladder = Ladder(targets, runs)
+    ladder = Ladder(targets, runs, stack)
     if jobs:
         executor = LocalProcesses(runs, events.append, places("cpu", jobs, gpus=0))
     else:
@@ -221,9 +225,9 @@ class Slots:
     def free(self):
         return self.size - len(self.running)
 
-    def submit(self, stage):
-        self.submitted.append(stage.seed)
-        self.running.append(stage)
+    def submit(self, job):
+        self.submitted.append(tuple(stage.seed for stage in job.stages))
+        self.running += job.stages
 
     def finish_one(self):
         return Failed(self.running.pop(0).key, "not trained", ExitCode.FAILED)
@@ -237,7 +241,118 @@ def test_several_workers_take_the_longest_stages_first(tmp_path, source):
     ]
     slots = Slots()
     list(Ladder(targets, tmp_path).climb(slots, lambda event: None, keep_going=True))
-    assert slots.submitted == [2, 3, 0, 1]
+    assert slots.submitted == [(2,), (3,), (0,), (1,)]
+
+
+def seeds_of(config, source, count):
+    return [target(config, source, seed=seed) for seed in range(count)]
+
+
+def stored(runs, targets):
+    """Every stage's checkpoint and how it was trained."""
+    members = Members(runs)
+    keys = [stage.key for each in targets for stage in each.stages]
+    return {key: (members.checkpoint(key), members.record(key)["stacked"]) for key in keys}
+
+
+def test_stacked_networks_are_the_same_however_many_workers_and_however_stacked(tmp_path, source):
+    targets = seeds_of(ANNEALED, source, 5)
+    climb(targets, tmp_path / "one", stack=4)
+    climb(targets, tmp_path / "two", stack=4, jobs=2)
+    climb(targets, tmp_path / "pairs", stack=2)
+    expected = stored(tmp_path / "one", targets)
+    assert all(stacked for _, stacked in expected.values())
+    assert stored(tmp_path / "two", targets) == expected
+    assert stored(tmp_path / "pairs", targets) == expected
+    climb(targets, tmp_path / "alone")
+    assert not any(stacked for _, stacked in stored(tmp_path / "alone", targets).values())
+
+
+def test_few_networks_train_alone_so_that_no_core_idles(tmp_path, source):
+    targets = seeds_of(ANNEALED, source, 3)
+    climb(targets, tmp_path, stack=4)
+    assert not any(stacked for _, stacked in stored(tmp_path, targets).values())
+
+
+def test_stacks_of_pseudo_labelling_members_learn_from_their_own_teachers(tmp_path, source):
+    targets = seeds_of(PSEUDO, source, 2)
+    found, _ = climb(targets, tmp_path / "stacked", stack=4)
+    again, _ = climb(targets[::-1], tmp_path / "again", stack=3, jobs=2)
+    hashes = {o.target.seed: o.record["predictions_sha256"] for o in found}
+    assert hashes == {o.target.seed: o.record["predictions_sha256"] for o in again}
+    assert len(set(hashes.values())) == 2
+
+
+class CutOffError(Exception):
+    """Stands for whatever ends a process."""
+
+
+@pytest.mark.parametrize("stored_epochs", [1, 2, 5, 6, 8])
+def test_stack_cut_off_anywhere_ends_with_the_same_bits(tmp_path, source, stored_epochs):
+    targets = seeds_of(ANNEALED, source, 4)
+    climb(targets, tmp_path / "whole", stack=4)
+    left = iter(range(stored_epochs))
+
+    def cut_off(event):
+        if isinstance(event, EpochDone) and next(left, None) is None:
+            raise CutOffError
+
+    ladder = Ladder(targets, tmp_path / "cut", 4)
+    with pytest.raises(CutOffError):
+        Trainer(ladder.members, CPU, cut_off).train(list(ladder.missing.values()), stacked=True)
+        raise CutOffError
+    climb(targets, tmp_path / "cut", stack=4)
+    assert stored(tmp_path / "cut", targets) == stored(tmp_path / "whole", targets)
+
+
+def test_last_of_a_stack_goes_on_beside_its_twin(tmp_path, source):
+    targets = seeds_of(ANNEALED, source, 4)
+    climb(targets, tmp_path / "whole", stack=4)
+    members = Members(tmp_path / "cut")
+    stages = [stage for each in targets for stage in each.stages]
+    with pytest.raises(CutOffError):
+        Trainer(members, CPU, cut_off_at_epoch_2).train(stages, stacked=True)
+    climb(targets[3:], tmp_path / "cut")  # asked for alone now
+    [key] = [stage.key for stage in targets[3].stages]
+    assert stored(tmp_path / "cut", targets[3:])[key] == stored(tmp_path / "whole", targets)[key]
+    climb(targets[3:], tmp_path / "alone")
+    assert stored(tmp_path / "alone", targets[3:])[key] != stored(tmp_path / "whole", targets)[key]
+
+
+def cut_off_at_epoch_2(event):
+    if isinstance(event, EpochDone) and event.row["epoch"] == 2:
+        raise CutOffError
+
+
+def test_network_that_diverges_in_a_stack_falls_alone(tmp_path, source):
+    stages = [each.levels[0][0] for each in seeds_of(ANNEALED, source, 4)]
+    events, broken = [], stages[1].key
+
+    class Broken(Members):
+        def checkpoint(self, key):
+            raise CorruptError("damaged")
+
+    members = Broken(tmp_path)
+    stages[1] = replace(stages[1], previous="gone")
+    Trainer(members, CPU, events.append).train(stages, stacked=True)
+    assert [e.key for e in events if isinstance(e, Failed)] == [broken]
+    assert sum(isinstance(e, Finished) for e in events) == 3
+
+
+@pytest.mark.parametrize(
+    ("count", "workers", "largest", "sizes"),
+    [
+        (10, 1, 4, [4, 4, 2]), (10, 2, 4, [4, 3, 3]), (5, 1, 4, [3, 2]), (5, 2, 4, [3, 2]),
+        (4, 2, 4, [2, 2]), (4, 16, 4, [2, 2]), (9, 1, 4, [4, 3, 2]), (60, 1, 64, [60]),
+        (5, 1, 2, [2, 2, 1]), (1, 2, 4, [1]),
+    ],
+)  # fmt: skip
+def test_stacks_share_evenly_and_leave_none_alone_if_they_may(count, workers, largest, sizes):
+    found = []
+    while count:
+        found.append(stack_size(count, workers, largest))
+        count -= found[-1]
+    assert found == sizes
 
 
 def test_workers_are_bound_to_cores_only_if_each_core_gets_one():

@@ -8,7 +8,7 @@ from mnistladder.modules import Dropout
 
 
 def masks(p=0.3, shape=(4, 6, 6), batches=3, batch_size=50, seed=0):
-    source = Dropout(p, shape).masks(batch_size, torch.Generator().manual_seed(seed))
+    source = Dropout(p, shape).masks(batch_size, [torch.Generator().manual_seed(seed)])
     return torch.stack([next(source) for _ in range(batches)])
 
 

@@ -9,7 +9,7 @@ from mnistladder.layers import Conv, Dense, Flatten, MaxPool, Normalize, Relu
 from mnistladder.member import Member
 from mnistladder.members import Members
 from mnistladder.overlap import Overlap
-from mnistladder.trainer import train_stage
+from mnistladder.trainer import Trainer
 
 CPU = torch.device("cpu")
 GROUPS = (
@@ -28,9 +28,9 @@ def _deterministic():
 def test_stage_on_two_cores_ends_with_the_bits_of_one(tmp_path, source, model):
     stage = small.first_stage(small.tiny(model=model), source)
     alone, both = Members(tmp_path / "alone"), Members(tmp_path / "both")
-    train_stage(stage, alone, CPU, lambda event: None)
+    Trainer(alone, CPU, lambda event: None).train([stage])
     with Overlap() as overlap:
-        train_stage(stage, both, CPU, lambda event: None, overlap)
+        Trainer(both, CPU, lambda event: None, overlap).train([stage])
     assert both.checkpoint(stage.key) == alone.checkpoint(stage.key)
     assert both.probabilities(stage.key).tobytes() == alone.probabilities(stage.key).tobytes()
 

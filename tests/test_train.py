@@ -159,7 +159,7 @@ def run(config, member, epoch, rates, clip_norm=None):
     """Loss, and weights after `run_epoch`."""
     loss = train.run_epoch(
         member, optimize.make_loss(config), epoch, config.batch_size, rates,
-        train.stream(0, "dropout", 0), clip_norm,
+        [train.stream(0, "dropout", 0)], clip_norm,
     )  # fmt: skip
     return loss, vector(member.network.parameters())
 
@@ -188,7 +188,7 @@ def test_run_epoch_gives_the_same_bits_each_time_and_others_with_another_dropout
     for seed in (0, 0, 1):
         member = new_member(config)
         generator = train.stream(seed, "dropout", 0)
-        train.run_epoch(member, optimize.make_loss(config), epoch, 64, RATES, generator)
+        train.run_epoch(member, optimize.make_loss(config), epoch, 64, RATES, [generator])
         hashes.append(hash_weights(member.network))
     assert hashes[0] == hashes[1] != hashes[2]
 

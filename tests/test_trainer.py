@@ -1,6 +1,7 @@
 """A stage ends with the same bits however often it is cut off, and damage is never believed."""
 
 import os
+import re
 from importlib.metadata import version
 from typing import ClassVar
 
@@ -15,15 +16,15 @@ from mnistladder import data, predict
 from mnistladder.config import Adam, AdamW, Phase, Sgd
 from mnistladder.device import make_deterministic
 from mnistladder.digits import load_digits
-from mnistladder.errors import CorruptError, DivergedError, ExitCode
+from mnistladder.errors import CorruptError, ExitCode
 from mnistladder.events import EpochDone, Failed, Finished, Notice, Started
-from mnistladder.executors import run_stage
+from mnistladder.executors import Job, run_job
 from mnistladder.layers import LAYERS, Dense, Flatten, Layer, Normalize, Relu
 from mnistladder.member import MOMENT, Member, hash_weights
 from mnistladder.members import Members
 from mnistladder.stages import member_stages
 from mnistladder.train import stream
-from mnistladder.trainer import train_stage
+from mnistladder.trainer import Trainer
 
 CPU = torch.device("cpu")
 STATISTICS = (33.3, 78.6)
@@ -56,14 +57,21 @@ def cut_off_at(epoch):
 
 def train(stage, members, emit=lambda event: None):
     """The record of the stage, trained from wherever it stands."""
-    train_stage(stage, members, CPU, emit)
+    Trainer(members, CPU, emit).train([stage])
     return members.record(stage.key)
 
 
 def train_cut_off(stage, members, *epochs):
     for epoch in epochs:
         with pytest.raises(CutOffError):
-            train_stage(stage, members, CPU, cut_off_at(epoch))
+            Trainer(members, CPU, cut_off_at(epoch)).train([stage])
+
+
+def ended(stage, runs, emit=lambda event: None):
+    """How the stage ended as a job of its own."""
+    events = []
+    run_job(Job((stage,)), runs, "cpu", lambda event: (events.append(event), emit(event)))
+    return events[-1]
 
 
 def flip_byte(path):
@@ -175,9 +183,9 @@ def test_damaged_checkpoint_of_a_finished_stage_is_an_error(tmp_path, source):
     flip_byte(members.root / first.key / "checkpoint.safetensors")
     with pytest.raises(CorruptError, match=r"checkpoint.safetensors: damaged"):
         members.checkpoint(first.key)
-    ended = run_stage(second, tmp_path, "cpu", lambda event: None)
-    assert isinstance(ended, Failed)
-    assert ended.exit_code is ExitCode.CORRUPT
+    end = ended(second, tmp_path)
+    assert isinstance(end, Failed)
+    assert end.exit_code is ExitCode.CORRUPT
     assert not members.is_stored(second.key)
 
 
@@ -273,8 +281,10 @@ DEEP = (Flatten(), *[layer for _ in range(6) for layer in (Dense(out=50), Relu()
 def test_diverged_loss_names_epoch_and_phase(members, source):
     plan = (Phase(epochs=1, lr=1e-3), Phase(epochs=2, lr=100.0))
     stage = small.first_stage(small.tiny(model=DEEP, optimizer=Sgd(), phases=plan), source)
-    with pytest.raises(DivergedError, match=r"epoch 2, phase 1: the loss is (nan|inf); lower its"):
-        train(stage, members)
+    events = []
+    Trainer(members, CPU, events.append).train([stage])
+    assert re.match(r"epoch 2, phase 1: the loss is (nan|inf); lower its", events[-1].text)
+    assert events[-1].exit_code is ExitCode.DIVERGED
     assert not members.is_stored(stage.key)
     assert len(members.progress(stage.key).history) == 1
 
@@ -283,9 +293,9 @@ def test_last_step_of_an_epoch_that_diverges_is_told(tmp_path, source):
     plan = {"optimizer": Sgd(), "phases": small.phases(1, lr=100.0), "batch_size": 512}
     huge = (Normalize(mean=0.0, std=1e-12), *DEEP)  # one step, with a finite loss, is enough
     stage = small.first_stage(small.tiny(model=huge, **plan), source)
-    ended = run_stage(stage, tmp_path, "cpu", lambda event: None)
-    assert ended.exit_code is ExitCode.DIVERGED
-    assert "the test loss is nan" in ended.text
+    end = ended(stage, tmp_path)
+    assert end.exit_code is ExitCode.DIVERGED
+    assert "the test loss is nan" in end.text
 
 
 def test_record_says_what_was_trained_where(members, source):
@@ -320,10 +330,10 @@ def test_stored_checkpoint_gives_the_stored_probabilities(members, source):
 def test_stored_stage_is_not_trained_again(tmp_path, source):
     stage = small.first_stage(small.tiny(), source)
     events = []
-    assert run_stage(stage, tmp_path, "cpu", events.append) == Finished(stage.key)
-    assert [type(event) for event in events] == [Started, EpochDone, EpochDone]
-    assert run_stage(stage, tmp_path, "cpu", events.append) == Finished(stage.key)
-    assert len(events) == 3
+    ended(stage, tmp_path, events.append)
+    assert [type(event) for event in events] == [Started, EpochDone, EpochDone, Finished]
+    ended(stage, tmp_path, events.append)
+    assert events[4:] == [Finished(stage.key)]
 
 
 def test_tiny_network_learns(members, source):

@@ -1,6 +1,6 @@
-"""Where stages run: in this process, or in single-threaded workers, one stage at a time each.
+"""Where stages run: in this process, or in single-threaded workers, one job at a time each.
 
-A worker that dies takes its stage's unfinished epoch with it and nothing else. Workers end when
+A worker that dies takes its stages' unfinished epoch with it and nothing else. Workers end when
 their parent does, however that dies.
 """
 
@@ -10,9 +10,10 @@ import os
 import signal
 import threading
 import traceback
+from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
@@ -27,68 +28,97 @@ from mnistladder.stages import Stage
 Emit = Callable[[Event], None]
 
 
+@dataclass(frozen=True)
+class Job:
+    """Stages of one plan for one worker: one alone, or several stacked."""
+
+    stages: tuple[Stage, ...]
+    stacked: bool = False
+
+
 class Executor(Protocol):
-    """Runs as many stages at once as it has free places, of `size` in all."""
+    """Runs as many jobs at once as it has free places, of `size` in all."""
 
     size: int
 
     @property
     def free(self) -> int: ...
-    def submit(self, stage: Stage) -> None: ...
+    def submit(self, job: Job) -> None: ...
     def finish_one(self) -> Finished | Failed: ...
     def close(self) -> None: ...
 
 
-def run_stage(
-    stage: Stage, runs: Path, device: str, emit: Emit, cores: int = 1
-) -> Finished | Failed:
-    """Trains one stage here; every ordinary error becomes an event that says it in one line.
+def run_job(job: Job, runs: Path, device: str, emit: Emit, cores: int = 1) -> None:
+    """Trains a job here and says how each stage ended; every ordinary error in one line.
 
     On a CPU it uses up to two cores, if it may have them.
     """
-    import torch
+    left = {stage.key for stage in job.stages}
 
-    from mnistladder import device as devices
-    from mnistladder.overlap import Overlap
-    from mnistladder.trainer import train_stage
+    def tell(event: Event) -> None:
+        if isinstance(event, Finished | Failed):
+            left.discard(event.key)
+        emit(event)
 
     try:
-        devices.make_deterministic()
-        chosen = devices.choose(device)
-        with Overlap() if cores > 1 and chosen.type == "cpu" else nullcontext() as overlap:
-            train_stage(stage, Members(runs), chosen, emit, overlap)
-    except UserError as error:
-        return Failed(stage.key, str(error), error.exit_code)
-    except (torch.OutOfMemoryError, MemoryError) as error:
+        _train(job, Members(runs), device, tell, cores)
+    except Exception as error:
+        for key in sorted(left):
+            emit(_failure(key, error))
+
+
+def _train(job: Job, members: Members, device: str, emit: Emit, cores: int) -> None:
+    from mnistladder import device as devices
+    from mnistladder.overlap import Overlap
+    from mnistladder.trainer import Trainer
+
+    devices.make_deterministic()
+    chosen = devices.choose(device)
+    with Overlap() if cores > 1 and chosen.type == "cpu" else nullcontext() as overlap:
+        Trainer(members, chosen, emit, overlap).train(job.stages, job.stacked)
+
+
+def _failure(key: str, error: Exception) -> Failed:
+    import torch
+
+    if isinstance(error, UserError):
+        return Failed(key, str(error), error.exit_code)
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
         text = f"out of memory: {str(error).splitlines()[0] if str(error) else 'no room'}"
-        return Failed(stage.key, f"{text}; try a smaller batch_size", ExitCode.RESOURCE)
-    except Exception:  # a bug: its trace goes to the parent, other stages go on
-        return Failed(
-            stage.key, f"a bug in mnistladder:\n{traceback.format_exc()}", ExitCode.FAILED
-        )
-    return Finished(stage.key)
+        return Failed(key, f"{text}; try a smaller batch_size", ExitCode.RESOURCE)
+    trace = "".join(traceback.format_exception(error))  # a bug: the parent says so, others go on
+    return Failed(key, f"a bug in mnistladder:\n{trace}", ExitCode.FAILED)
 
 
 class InProcess:
-    """One stage at a time, in this process."""
+    """One job at a time, in this process."""
 
     size = 1
 
     def __init__(self, runs: Path, device: str, emit: Emit) -> None:
-        self._arguments = runs, device, emit
-        self._stage: Stage | None = None
+        self._runs, self._device, self._emit = runs, device, emit
+        self._job: Job | None = None
+        self._ended = deque[Finished | Failed]()
 
     @property
     def free(self) -> int:
-        return int(self._stage is None)
+        return int(self._job is None and not self._ended)
 
-    def submit(self, stage: Stage) -> None:
-        self._stage = stage
+    def submit(self, job: Job) -> None:
+        self._job = job
 
     def finish_one(self) -> Finished | Failed:
-        assert self._stage is not None, "nothing was submitted"
-        stage, self._stage = self._stage, None
-        return run_stage(stage, *self._arguments, cores=environment.usable_cores())
+        if not self._ended:
+            assert self._job is not None, "nothing was submitted"
+            job, self._job = self._job, None
+            run_job(job, self._runs, self._device, self._tell, environment.usable_cores())
+        return self._ended.popleft()
+
+    def _tell(self, event: Event) -> None:
+        if isinstance(event, Finished | Failed):
+            self._ended.append(event)
+        else:
+            self._emit(event)
 
     def close(self) -> None:
         pass
@@ -120,7 +150,7 @@ class _Worker:
     process: SpawnProcess
     pipe: Connection
     place: Place
-    key: str = ""
+    keys: set[str] = field(default_factory=set)  # of the stages it has in hand
 
 
 class LocalProcesses:
@@ -134,17 +164,18 @@ class LocalProcesses:
         self._vacant = list(reversed(places))
         self._idle: list[_Worker] = []
         self._busy: dict[Connection, _Worker] = {}
+        self._ended = deque[Finished | Failed]()
 
     @property
     def free(self) -> int:
         return len(self._idle) + len(self._vacant)
 
-    def submit(self, stage: Stage) -> None:
+    def submit(self, job: Job) -> None:
         worker = self._idle.pop() if self._idle else self._spawn(self._vacant.pop())
-        worker.key = stage.key
+        worker.keys = {stage.key for stage in job.stages}
         self._busy[worker.pipe] = worker
         with contextlib.suppress(ConnectionError):  # it died idle; finish_one will say so
-            worker.pipe.send(stage)
+            worker.pipe.send(job)
 
     def _spawn(self, place: Place) -> _Worker:
         ours, theirs = self._context.Pipe()
@@ -157,27 +188,36 @@ class LocalProcesses:
 
     def finish_one(self) -> Finished | Failed:
         """Passes events on until some stage has ended."""
-        while True:
+        while not self._ended:
             for pipe in wait(list(self._busy)):
-                worker = self._busy[pipe]  # type: ignore[index]
-                event = self._receive(worker)
-                if isinstance(event, Finished | Failed):
-                    del self._busy[worker.pipe]
-                    return event
-                self._emit(event)
+                self._receive(self._busy[pipe])  # type: ignore[index]
+        return self._ended.popleft()
 
-    def _receive(self, worker: _Worker) -> Event:
+    def _receive(self, worker: _Worker) -> None:
         try:
             event: Event = worker.pipe.recv()
         except (EOFError, ConnectionError):
-            worker.process.join()
-            self._vacant.append(worker.place)
-            code = worker.process.exitcode or 0
-            how = f"by {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"
-            return Failed(worker.key, f"its worker process ended {how}", ExitCode.RESOURCE)
-        if isinstance(event, Finished | Failed):
+            self._bury(worker)
+            return
+        if not isinstance(event, Finished | Failed):
+            self._emit(event)
+            return
+        self._ended.append(event)
+        worker.keys.remove(event.key)
+        if not worker.keys:
+            del self._busy[worker.pipe]
             self._idle.append(worker)
-        return event
+
+    def _bury(self, worker: _Worker) -> None:
+        """A worker died: the stages it had in hand failed, and its place is vacant."""
+        worker.process.join()
+        del self._busy[worker.pipe]
+        self._vacant.append(worker.place)
+        code = worker.process.exitcode or 0
+        how = f"by {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"
+        for key in sorted(worker.keys):
+            text = f"its worker process ended {how}"
+            self._ended.append(Failed(key, text, ExitCode.RESOURCE))
 
     def close(self) -> None:
         """Ends the workers at once; what they stored is whole, the begun epoch is not kept."""
@@ -189,14 +229,14 @@ class LocalProcesses:
 
 
 def _serve(pipe: Connection, runs: Path, place: Place) -> None:
-    """A worker's life: receive a stage, train it, say how it ended."""
+    """A worker's life: receive a job, train it, say how its stages ended."""
     if place.core is not None:
         os.sched_setaffinity(0, {place.core})
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     threading.Thread(target=_end_with_parent, daemon=True).start()
     with contextlib.suppress(EOFError, ConnectionError):
         while True:
-            pipe.send(run_stage(pipe.recv(), runs, place.device, pipe.send))
+            run_job(pipe.recv(), runs, place.device, pipe.send)
 
 
 def _end_with_parent() -> None:

@@ -1,5 +1,6 @@
 """Rungs and seeds -> a graph of stages -> results. What is stored already is not trained again."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,7 +15,7 @@ from mnistladder.cost import multiply_adds, stage_work
 from mnistladder.data import MNIST_SHA256, Source
 from mnistladder.errors import CorruptError, DataError, ExitCode
 from mnistladder.events import Event, Failed
-from mnistladder.executors import Executor
+from mnistladder.executors import Executor, Job
 from mnistladder.members import Members, mean_probabilities
 from mnistladder.records import Record, digest
 from mnistladder.stages import Stage, member_stages
@@ -61,13 +62,16 @@ class Fallen:
 
 
 Outcome = Climbed | Fallen
+LEAST_TO_STACK = 4
 
 
 class Ladder:
     """Targets, the folder they are stored in, and the stages that are still to be trained."""
 
-    def __init__(self, targets: Sequence[Target], runs: Path) -> None:
+    def __init__(self, targets: Sequence[Target], runs: Path, largest_stack: int = 1) -> None:
+        """Targets may be stored already; stacks have no more networks than `largest_stack`."""
         self.targets = targets
+        self.largest_stack = largest_stack
         self.runs = runs
         self.members = Members(runs)
         known = {
@@ -82,6 +86,18 @@ class Ladder:
             for stage in target.stages
             if not self.members.is_stored(stage.key)
         }
+
+    @cached_property
+    def _stacked_plans(self) -> set[str]:
+        """Plans whose networks train stacked: it depends on what is asked for, not on the workers.
+
+        Fewer networks than two stacks of two could leave a core idle; those train alone.
+        """
+        stages = {stage.key: stage for target in self.targets for stage in target.stages}
+        counts = Counter(stage.plan for stage in stages.values() if stage.is_stackable)
+        if self.largest_stack < 2:
+            return set()
+        return {plan for plan, count in counts.items() if count >= LEAST_TO_STACK}
 
     def climb(
         self, executor: Executor | None, emit: Callable[[Event], None], keep_going: bool = False
@@ -106,9 +122,12 @@ class Ladder:
             ready = self._ready(undecided, waiting, running)
             if executor.size > 1:  # the longest first, so that all workers end at about one time
                 ready.sort(key=stage_work, reverse=True)
-            for stage in ready:
-                if executor.free:
-                    executor.submit(waiting.pop(stage.key))
+            while ready and executor.free:
+                job = self._next_job(ready, executor.size)
+                executor.submit(job)
+                for stage in job.stages:
+                    ready.remove(stage)
+                    del waiting[stage.key]
                     running.add(stage.key)
             ended = executor.finish_one()
             running.remove(ended.key)
@@ -116,6 +135,15 @@ class Ladder:
                 failed[ended.key] = ended
                 self._drop_dependents(ended, waiting, failed)
             emit(ended)
+
+    def _next_job(self, ready: list[Stage], workers: int) -> Job:
+        """The first stage that is ready, with its share of those that may be stacked with it."""
+        first = ready[0]
+        if first.plan not in self._stacked_plans:
+            return Job((first,))
+        alike = [stage for stage in ready if stage.plan == first.plan]
+        size = stack_size(len(alike), workers, self.largest_stack)
+        return Job(tuple(alike[:size]), stacked=True)
 
     @staticmethod
     def _ready(
@@ -161,6 +189,14 @@ class Ladder:
             return Fallen(target, str(error), error.exit_code)
         results.add_result(self.runs, record)
         return Climbed(target, record, reused=False)
+
+
+def stack_size(count: int, workers: int, largest: int) -> int:
+    """How many of `count` networks to stack next: an even share, and never one left alone."""
+    size = max(2, min(-(-count // workers), largest))
+    if count - size == 1 and largest > 2:
+        size += 1 if size < largest else -1
+    return min(size, count)
 
 
 def make_result(target: Target, members: Members) -> Record:

@@ -32,6 +32,7 @@ class Layer(BaseModel):
     """Base of all layers; a third-party layer derives from it and is named by an entry point."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
+    stackable: ClassVar[bool] = False  # whether `stacked` gives what it says
 
     def output_shape(self, shape: Shape) -> Shape:
         """The shape that leaves, given the shape that enters. Raises ValueError if it can't."""
@@ -45,8 +46,21 @@ class Layer(BaseModel):
         """A new module with its initial weights, drawn from torch's global generator."""
         raise TypeError(f"{type(self).__name__} must define `module`")
 
+    def stacked(self, shape: Shape, members: int) -> "nn.Module":
+        """One module for several networks whose channels, or features, lie side by side.
 
-class Normalize(Layer):
+        This default is right for layers that treat each channel by itself.
+        """
+        return self.module((shape[0] * members, *shape[1:]))
+
+
+class _Stackable(Layer):
+    """What all layers of our own are."""
+
+    stackable = True
+
+
+class Normalize(_Stackable):
     """(x - mean) / std, one number each, by default those of all training pixels."""
 
     mean: float | None = None
@@ -58,7 +72,7 @@ class Normalize(Layer):
         return Standardize(self.mean, self.std)
 
 
-class Flatten(Layer):
+class Flatten(_Stackable):
     """One row of features."""
 
     def output_shape(self, shape: Shape) -> Shape:
@@ -70,7 +84,7 @@ class Flatten(Layer):
         return nn.Flatten()
 
 
-class Dense(Layer):
+class Dense(_Stackable):
     """A fully connected layer without activation."""
 
     out: Size
@@ -92,8 +106,13 @@ class Dense(Layer):
 
         return initialized(nn.Linear(shape[0], self.out, bias=self.bias), self.init)
 
+    def stacked(self, shape: Shape, members: int) -> "nn.Module":
+        from mnistladder.modules import StackedLinear
 
-class Conv(Layer):
+        return StackedLinear(members, shape[0], self.out, self.bias)
+
+
+class Conv(_Stackable):
     """A convolution without activation; `same` padding gives ceil(size / stride) as in Keras."""
 
     out: Size
@@ -143,8 +162,12 @@ class Conv(Layer):
             return conv
         return nn.Sequential(nn.ZeroPad2d((left, right, top, bottom)), conv)
 
+    def stacked(self, shape: Shape, members: int) -> "nn.Module":
+        wide = {"out": self.out * members, "groups": self.groups * members}
+        return self.model_copy(update=wide).module((shape[0] * members, *shape[1:]))
 
-class Pool(Layer):
+
+class Pool(_Stackable):
     """What the two poolings share: windows without padding, by default side by side."""
 
     size: Kernel = 2
@@ -174,7 +197,7 @@ class AvgPool(Pool):
         return nn.AvgPool2d(self.size, self.stride)
 
 
-class GlobalAvgPool(Layer):
+class GlobalAvgPool(_Stackable):
     """The mean of each feature map; gives one row of features."""
 
     def output_shape(self, shape: Shape) -> Shape:
@@ -186,7 +209,7 @@ class GlobalAvgPool(Layer):
         return GlobalAverage()
 
 
-class GlobalMaxPool(Layer):
+class GlobalMaxPool(_Stackable):
     """The largest value of each feature map; gives one row of features."""
 
     def output_shape(self, shape: Shape) -> Shape:
@@ -198,7 +221,7 @@ class GlobalMaxPool(Layer):
         return GlobalMaximum()
 
 
-class BatchNorm(Layer):
+class BatchNorm(_Stackable):
     """Batch normalisation (arXiv:1502.03167); defaults are those of Keras 1.
 
     `momentum` is the weight of the new batch in the moving averages, PyTorch's meaning; Keras calls
@@ -217,8 +240,13 @@ class BatchNorm(Layer):
         kind = nn.BatchNorm1d if len(shape) == 1 else nn.BatchNorm2d
         return kind(shape[0], eps=self.eps, momentum=self.momentum)
 
+    def stacked(self, shape: Shape, members: int) -> "nn.Module":
+        from mnistladder.modules import StackedBatchNorm
 
-class Dropout(Layer):
+        return StackedBatchNorm(shape[0] * members, self.eps, self.momentum)
+
+
+class Dropout(_Stackable):
     """Zeroes each value with probability p while training and scales the others by 1 / (1 - p)."""
 
     p: Annotated[float, Field(ge=0, lt=1)] = 0.5
@@ -228,8 +256,11 @@ class Dropout(Layer):
 
         return Module(self.p, shape)
 
+    def stacked(self, shape: Shape, members: int) -> "nn.Module":
+        return self.module(shape)  # the masks of each network come side by side
 
-class Activation(Layer):
+
+class Activation(_Stackable):
     """An elementwise function, named by the torch module that computes it."""
 
     torch_name: ClassVar[str]
@@ -271,7 +302,7 @@ class Silu(Activation):
     torch_name = "SiLU"
 
 
-class LeakyRelu(Layer):
+class LeakyRelu(_Stackable):
     """x where positive, else slope * x."""
 
     slope: Annotated[float, Field(ge=0, le=1)] = 0.01

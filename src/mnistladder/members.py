@@ -26,11 +26,15 @@ HISTORY, PROBABILITIES, CHECKPOINT = "history.jsonl", "probabilities.npy", "chec
 
 @dataclass
 class Progress:
-    """A stage up to its last finished epoch: a checkpoint's bytes and one history row an epoch."""
+    """A stage up to its last finished epoch: a checkpoint's bytes and one history row an epoch.
+
+    `stacked` says whether it trains side by side with others, which rounds some sums otherwise.
+    """
 
     checkpoint: bytes = b""
     history: list[Record] = field(default_factory=list)
     resumed: int = 0
+    stacked: bool = False
 
 
 class Members:
@@ -84,7 +88,7 @@ class Members:
             return Progress()
         record = records.unseal(path.read_bytes(), str(path))
         checkpoint = storage.read_verified(path.parent / record["file"], record["file_sha256"])
-        return Progress(checkpoint, record["history"], record["resumed"])
+        return Progress(checkpoint, record["history"], record["resumed"], record["stacked"])
 
     def save_progress(self, key: str, progress: Progress) -> None:
         """Stores an epoch's end; the checkpoint before it goes only when this one stands."""
@@ -96,6 +100,7 @@ class Members:
             "file_sha256": storage.hash_bytes(progress.checkpoint),
             "history": progress.history,
             "resumed": progress.resumed,
+            "stacked": progress.stacked,
         }
         storage.write(folder / PROGRESS, records.seal(content))
         self._sweep(folder, keep=name)

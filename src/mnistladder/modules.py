@@ -1,6 +1,6 @@
 """The few torch modules and initialisers that torch.nn does not have under these names."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from math import prod
 from typing import TypeVar
 
@@ -70,8 +70,17 @@ class Dropout(nn.Module):
         self.shape = shape
         self.register_buffer("mask", None, persistent=False)
 
-    def masks(self, batch_size: int, generator: torch.Generator) -> Iterator[Tensor]:
-        """Without end, the mask of each batch: batch_size x shape, on the generator's device."""
+    def masks(self, batch_size: int, generators: Sequence[torch.Generator]) -> Iterator[Tensor]:
+        """Without end, the mask of each batch: batch_size x shape, on the generators' device.
+
+        Those of several networks, one of each generator, are joined along the channels.
+        """
+        each = [self._masks(batch_size, generator) for generator in generators]
+        if len(each) == 1:
+            return each[0]
+        return (torch.cat(masks, 1) for masks in zip(*each, strict=True))
+
+    def _masks(self, batch_size: int, generator: torch.Generator) -> Iterator[Tensor]:
         zeroed = min(round(self.p * self.WORDS), self.WORDS - 1)
         steps = max(1, self.AHEAD // (batch_size * prod(self.shape)))
         count = steps * batch_size * prod(self.shape)
@@ -96,6 +105,54 @@ class Dropout(nn.Module):
 
     def extra_repr(self) -> str:
         return f"p={self.p}"
+
+
+class StackedLinear(nn.Module):
+    """Several networks' nn.Linear: features N x members*in_features -> N x members*out_features.
+
+    Weight and bias are those of the networks, joined along their first dimension. The bias is a
+    product as well: a sum over the images, its gradient, would be rounded by how many networks
+    there are.
+    """
+
+    def __init__(self, members: int, in_features: int, out_features: int, bias: bool) -> None:
+        super().__init__()
+        self.members = members
+        self.weight = nn.Parameter(torch.zeros(members * out_features, in_features))
+        self.bias = nn.Parameter(torch.zeros(members * out_features)) if bias else None
+
+    def forward(self, features: Tensor) -> Tensor:
+        each = features.unflatten(1, (self.members, -1)).transpose(0, 1)
+        weights = self.weight.unflatten(0, (self.members, -1)).transpose(1, 2)
+        products = torch.bmm(each, weights)
+        if self.bias is not None:
+            ones = features.new_ones(self.members, len(features), 1)
+            products = torch.baddbmm(products, ones, self.bias.view(self.members, 1, -1))
+        return products.transpose(0, 1).flatten(1)
+
+
+class StackedBatchNorm(nn.BatchNorm2d):
+    """Batch normalisation of several networks' channels, or features, side by side.
+
+    A kernel rounds the channels that fill no whole vector otherwise than those that do, so a few
+    spare channels fill the last one: no network's bits then depend on how many there are.
+    """
+
+    VECTOR = 32
+
+    def __init__(self, channels: int, eps: float, momentum: float) -> None:
+        self.spare = -channels % self.VECTOR
+        super().__init__(channels + self.spare, eps, momentum)
+
+    def forward(self, values: Tensor) -> Tensor:
+        if not self.spare:
+            return super().forward(values)
+        sides = (0,) * 2 * (values.dim() - 2)
+        padded = super().forward(functional.pad(values, (*sides, 0, self.spare)))
+        return functional.pad(padded, (*sides, 0, -self.spare))  # keeps the layout both ways
+
+    def _check_input_dim(self, values: Tensor) -> None:
+        """Takes N x features as well."""
 
 
 class GlobalAverage(nn.Module):

@@ -51,6 +51,17 @@ class Stage:
         The number of members counts only through the teachers, and augmentation only once used, so
         that rungs which train the same networks share them.
         """
+        content = self._content()
+        if self.teachers:
+            content["pool"] = self.config.pool
+        return digest(content | {"seed": self.seed, "teachers": list(self.teachers)})[:32]
+
+    @cached_property
+    def plan(self) -> str:
+        """SHA-256 of what stages must have in common to train side by side."""
+        return digest(self._content() | {"first_phase": self.first_phase})
+
+    def _content(self) -> dict[str, Any]:
         content: dict[str, Any] = recipe(self.config)
         for irrelevant in ("members", "pool"):
             content.pop(irrelevant, None)
@@ -59,15 +70,13 @@ class Stage:
             content.pop("augment", None)
         if plugins := plugin_versions(self.config.model):
             content["plugins"] = plugins
-        if self.teachers:
-            content["pool"] = self.config.pool
-        content |= {
-            "recipe_version": RECIPE_VERSION,
-            "data": self.source.sha256,
-            "seed": self.seed,
-            "teachers": list(self.teachers),
-        }
-        return digest(content)[:32]
+        return content | {"recipe_version": RECIPE_VERSION, "data": self.source.sha256}
+
+    @property
+    def is_stackable(self) -> bool:
+        """Whether several networks of this plan can train as one."""
+        layers = all(layer.stackable for layer in self.config.model)
+        return layers and self.config.clip_norm is None  # a norm would be that of all
 
     def position(self, epoch: int) -> tuple[int, int]:
         """Phase index and epoch within that phase of the member's epoch number `epoch`."""

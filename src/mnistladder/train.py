@@ -1,5 +1,6 @@
 """The training engine: an epoch's inputs, then the only hot loop. No files, no terminal."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -15,7 +16,10 @@ from mnistladder.streams import Purpose, derive_seed
 
 @dataclass(frozen=True)
 class Images:
-    """Images N x 1 x 28 x 28, bytes, and labels N, int64, on the device."""
+    """Images N x 1 x 28 x 28, bytes, and labels N, int64, on the device.
+
+    Those of K networks in training together are N x K x 28 x 28, and N x K.
+    """
 
     images: Tensor
     labels: Tensor
@@ -84,36 +88,49 @@ def assemble_epoch(
     return Images(images, labels)
 
 
+def side_by_side(epochs: Sequence[Images]) -> Images:
+    """The epochs of networks that train together as one, its channels last in memory."""
+    if len(epochs) == 1:
+        return epochs[0]
+    pixels = torch.stack([epoch.images[:, 0] for epoch in epochs], dim=-1)
+    return Images(pixels.movedim(-1, 1), torch.stack([epoch.labels for epoch in epochs], dim=1))
+
+
 def run_epoch(
     member: Member,
     loss_function: Loss,
     epoch: Images,
     batch_size: int,
     rates: list[float],
-    generator: torch.Generator,
+    generators: Sequence[torch.Generator],
     clip_norm: float | None = None,
 ) -> Tensor:
-    """Trains on the assembled images, batch by batch; the mean loss per image, on the device.
+    """Trains on the assembled images, batch by batch; the mean loss per image of each network, K.
 
-    `rates` is the learning rate of each step; `generator` draws the dropout masks.
+    `rates` is the learning rate of each step; a network's generator draws its dropout masks.
     """
     network, weights, optimizer = member.network.train(), member.weights, member.optimizer
     dropouts = [
-        (module, module.masks(batch_size, generator))
+        (module, module.masks(batch_size, generators))
         for module in network.modules()
         if isinstance(module, Dropout)
     ]
-    total = torch.zeros((), device=epoch.images.device)
+    members = len(generators)
+    total = torch.zeros(members, device=epoch.images.device)
     batches = zip(epoch.images.split(batch_size), epoch.labels.split(batch_size), strict=True)
     for rate, (images, labels) in zip(rates, batches, strict=True):
         for module, masks in dropouts:
             module.mask = next(masks)
-        loss = loss_function(network(images.float()), labels)
+        each = zip(
+            network(images.float()).chunk(members, 1), labels.chunk(members, -1), strict=True
+        )
+        # One call a network: a kernel's rounding may depend on how many rows it is given.
+        losses = torch.stack([loss_function(logits, truth.flatten()) for logits, truth in each])
         weights.grad.zero_()  # type: ignore[union-attr]
-        member.backward(loss)
+        member.backward(losses.sum())
         if clip_norm is not None:
             nn.utils.clip_grad_norm_(weights, clip_norm)
         optimizer.param_groups[0]["lr"] = rate
         optimizer.step()
-        total += loss.detach() * len(labels)
+        total += losses.detach() * len(labels)
     return total / len(epoch)

@@ -1,19 +1,20 @@
-"""Trains one stage from wherever it stands to its stored end."""
+"""Trains stages of one plan from wherever they stand to their stored end."""
 
 import math
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from mnistladder import environment, optimize, predict, storage, train
+from mnistladder import environment, optimize, predict, stack, storage, train
 from mnistladder.digits import Digits, load_digits
 from mnistladder.errors import CorruptError, DivergedError
-from mnistladder.events import EpochDone, Event, Notice, Started
+from mnistladder.events import EpochDone, Event, Failed, Finished, Notice, Started
 from mnistladder.member import Member, hash_weights
 from mnistladder.members import Members, Progress, mean_probabilities
 from mnistladder.overlap import Overlap
@@ -22,115 +23,192 @@ from mnistladder.streams import derive_seed
 from mnistladder.train import Images
 
 
-def train_stage(
-    stage: Stage,
-    members: Members,
-    device: torch.device,
-    emit: Callable[[Event], None],
-    overlap: Overlap | None = None,
-) -> None:
-    """Trains the stage's missing epochs, storing each, and then its results.
+@dataclass
+class Trainee:
+    """A stage in training: its network, and how far it got."""
 
-    `overlap` lends a CPU member a second core; no bit depends on it.
-    Another process that trains the same stage is waited for. Raises DivergedError, CorruptError,
-    DataError, ResourceError.
+    stage: Stage
+    member: Member
+    progress: Progress
+    pool: Images | None
+    started: datetime
+    probabilities: Tensor | None = None  # on the test images, after the latest epoch
+
+    @property
+    def epoch(self) -> int:
+        """The member's next epoch, counted from 0 across its stages."""
+        return self.stage.first_epoch + len(self.progress.history)
+
+    @property
+    def is_trained(self) -> bool:
+        return len(self.progress.history) == self.stage.epochs
+
+
+@dataclass(frozen=True)
+class Trainer:
+    """Trains stages on a device, stores them among `members` and tells each event.
+
+    `overlap` lends networks on the CPU a second core; no bit depends on it.
     """
-    wait = Notice(stage.key, "waits for another process that trains the same network")
-    with storage.lock(members.lock_path(stage.key), lambda: emit(wait)):
-        if not members.is_stored(stage.key):
-            _train_missing(stage, members, device, emit, overlap)
+
+    members: Members
+    device: torch.device
+    emit: Callable[[Event], None]
+    overlap: Overlap | None = None
+
+    def train(self, stages: Sequence[Stage], stacked: bool = False) -> None:
+        """Trains what is missing of stages of one plan, storing each epoch, then the results.
+
+        The end of each stage is an event. What another process trains already is waited for.
+        `stacked` networks train as one; what began in a stack goes on in one, and alone the other
+        way. Raises DataError and ResourceError, which end all stages not told of.
+        """
+        with ExitStack() as locks:
+            for stage in sorted(stages, key=lambda stage: stage.key):  # one order for all
+                locks.enter_context(self._lock(stage))
+            missing = [stage for stage in stages if not self.members.is_stored(stage.key)]
+            for stage in stages:
+                if stage not in missing:
+                    self.emit(Finished(stage.key))
+            if missing:
+                self._train_missing(missing, stacked)
+
+    def _lock(self, stage: Stage) -> AbstractContextManager[None]:
+        wait = Notice(stage.key, "waits for another process that trains the same network")
+        return storage.lock(self.members.lock_path(stage.key), lambda: self.emit(wait))
+
+    def _train_missing(self, stages: list[Stage], stacked: bool) -> None:
+        source = stages[0].source
+        digits = load_digits(source, self.members.data_folder(source), self.device)
+        trainees = list[Trainee]()
+        for stage in stages:
+            with self._own_errors(stage):
+                trainees.append(self._begin(stage, digits, stacked))
+        while trainees:
+            for trainee in [t for t in trainees if t.is_trained]:
+                trainees.remove(trainee)
+                self._finish(trainee, digits)
+            if trainees:
+                for failed in self._train_epoch(_next_together(trainees), digits):
+                    trainees.remove(failed)
+
+    @contextmanager
+    def _own_errors(self, stage: Stage) -> Iterator[None]:
+        """An error of this stage's own fails it, and the others go on."""
+        try:
+            yield
+        except (CorruptError, DivergedError) as error:
+            self.emit(Failed(stage.key, str(error), error.exit_code))
+
+    def _begin(self, stage: Stage, digits: Digits, stacked: bool) -> Trainee:
+        """The stage as it was left, or at its start. Raises CorruptError."""
+        started = datetime.now(UTC)
+        progress = self._stored_progress(stage)
+        member = Member.new(stage.config, stage.seed, digits.statistics, self.device)
+        if progress.checkpoint:
+            member.load(progress.checkpoint)
+            progress.resumed += 1
+        else:
+            progress.stacked = stacked
+            if stage.previous:
+                member.load(self.members.checkpoint(stage.previous))
+        pool = self._label_pool(stage, digits) if stage.teachers else None
+        self.emit(Started(stage.key, len(progress.history), str(self.device)))
+        return Trainee(stage, member, progress, pool, started)
+
+    def _stored_progress(self, stage: Stage) -> Progress:
+        """How far the stage got, or a fresh start if that is damaged."""
+        try:
+            return self.members.progress(stage.key)
+        except CorruptError as error:
+            moved = ", ".join(path.name for path in self.members.drop_progress(stage.key))
+            text = f"{error}; set aside as {moved}, training starts again"
+            self.emit(Notice(stage.key, text))
+            return Progress()
+
+    def _label_pool(self, stage: Stage, digits: Digits) -> Images:
+        """The pool with the labels that the teachers' averaged probabilities give it."""
+        average = mean_probabilities([self.members.probabilities(key) for key in stage.teachers])
+        labels = torch.from_numpy(average.argmax(1)).to(digits.test.labels.device)
+        return Images(digits.test.images, labels)
+
+    def _train_epoch(self, trainees: list[Trainee], digits: Digits) -> list[Trainee]:
+        """One epoch of trainees that stand at the same one; those that failed are returned."""
+        start = time.perf_counter()
+        losses, about = self._run_epoch(trainees, digits)
+        share = (time.perf_counter() - start) / len(trainees)
+        failed = list(trainees)
+        for trainee, loss in zip(trainees, losses, strict=False):
+            with self._own_errors(trainee.stage):
+                row = _evaluate(trainee, digits, loss) | about | {"train_s": round(share, 3)}
+                trainee.progress.history.append(row)
+                trainee.progress.checkpoint = trainee.member.save()
+                self.members.save_progress(trainee.stage.key, trainee.progress)
+                self.emit(EpochDone(trainee.stage.key, row))
+                failed.remove(trainee)
+        return failed
+
+    def _run_epoch(
+        self, trainees: list[Trainee], digits: Digits
+    ) -> tuple[list[float], dict[str, Any]]:
+        """Trains an epoch; each one's loss, and what all history rows say of it."""
+        stage, epoch = trainees[0].stage, trainees[0].epoch
+        if trainees[0].progress.stacked and len(trainees) == 1:
+            trainees = trainees * 2  # the last of a stack trains beside its twin, for the same bits
+        config, (index, within) = stage.config, stage.position(epoch)
+        phase = config.phases[index]
+        inputs = train.side_by_side(
+            [
+                train.assemble_epoch(digits.train, t.pool, config, phase, t.stage.seed, epoch)
+                for t in trainees
+            ]
+        )
+        rates = optimize.learning_rates(phase, within, -(-len(inputs) // config.batch_size))
+        joined = stack.join(config, [trainee.member for trainee in trainees])
+        if self.overlap:
+            self.overlap.attach(joined)
+        with _layers_stream(stage.seed, epoch, self.device):
+            losses = train.run_epoch(
+                joined, optimize.make_loss(config), inputs, config.batch_size, rates,
+                [train.stream(t.stage.seed, "dropout", epoch, self.device) for t in trainees],
+                config.clip_norm,
+            ).tolist()  # fmt: skip
+        stack.split(joined, [trainee.member for trainee in trainees])
+        lr = rates[0] if rates[0] == rates[-1] else [rates[0], rates[-1]]
+        return losses, {"epoch": epoch + 1, "phase": index, "lr": lr, "images": len(inputs)}
+
+    def _finish(self, trainee: Trainee, digits: Digits) -> None:
+        probabilities = trainee.probabilities
+        if probabilities is None:  # killed between the last epoch and the record
+            probabilities = predict.probabilities(trainee.member.network, digits.test.images)
+        about = _about(trainee, digits, self.device)
+        self.members.finish(trainee.stage, trainee.progress, probabilities.cpu().numpy(), about)
+        self.emit(Finished(trainee.stage.key))
 
 
-def _train_missing(
-    stage: Stage,
-    members: Members,
-    device: torch.device,
-    emit: Callable[[Event], None],
-    overlap: Overlap | None,
-) -> None:
-    digits = load_digits(stage.source, members.data_folder(stage.source), device)
-    started = datetime.now(UTC)
-    progress = _begun(stage, members, emit)
-    member = Member.new(stage.config, stage.seed, digits.statistics, device)
-    if overlap:
-        overlap.attach(member)
-    if progress.checkpoint:
-        member.load(progress.checkpoint)
-        progress.resumed += 1
-    elif stage.previous:
-        member.load(members.checkpoint(stage.previous))
-    pool = _label_pool(stage, members, digits) if stage.teachers else None
-    emit(Started(stage.key, len(progress.history), str(device)))
-    probabilities = None
-    for epoch in range(stage.first_epoch + len(progress.history), stage.first_epoch + stage.epochs):
-        row, probabilities = _one_epoch(stage, member, digits, pool, epoch, device)
-        progress.history.append(row)
-        progress.checkpoint = member.save()
-        members.save_progress(stage.key, progress)
-        emit(EpochDone(stage.key, row))
-    if probabilities is None:  # killed between the last epoch and the record
-        probabilities = predict.probabilities(member.network, digits.test.images)
-    about = _about(stage, progress, member, digits, device, started)
-    members.finish(stage, progress, probabilities.cpu().numpy(), about)
+def _next_together(trainees: list[Trainee]) -> list[Trainee]:
+    """Those furthest behind that can share an epoch: a crash may have parted them by one."""
+    first = min(trainees, key=lambda trainee: trainee.epoch)
+    if not first.progress.stacked:
+        return [first]
+    return [t for t in trainees if t.epoch == first.epoch and t.progress.stacked]
 
 
-def _begun(stage: Stage, members: Members, emit: Callable[[Event], None]) -> Progress:
-    """The stage's stored progress, or a fresh start if that is damaged."""
-    try:
-        return members.progress(stage.key)
-    except CorruptError as error:
-        moved = ", ".join(path.name for path in members.drop_progress(stage.key))
-        emit(Notice(stage.key, f"{error}; set aside as {moved}, training starts again"))
-        return Progress()
-
-
-def _label_pool(stage: Stage, members: Members, digits: Digits) -> Images:
-    """The pool with the labels that the teachers' averaged probabilities give it."""
-    average = mean_probabilities([members.probabilities(key) for key in stage.teachers])
-    labels = torch.from_numpy(average.argmax(1)).to(digits.test.labels.device)
-    return Images(digits.test.images, labels)
-
-
-def _one_epoch(
-    stage: Stage,
-    member: Member,
-    digits: Digits,
-    pool: Images | None,
-    epoch: int,
-    device: torch.device,
-) -> tuple[dict[str, Any], Tensor]:
-    """Trains and evaluates the member's epoch number `epoch`; its history row, probabilities."""
-    config = stage.config
-    index, within = stage.position(epoch)
-    phase = config.phases[index]
+def _evaluate(trainee: Trainee, digits: Digits, loss: float) -> dict[str, Any]:
+    """The part of a history row that scores the trained network. Raises DivergedError."""
     start = time.perf_counter()
-    inputs = train.assemble_epoch(digits.train, pool, config, phase, stage.seed, epoch)
-    rates = optimize.learning_rates(phase, within, -(-len(inputs) // config.batch_size))
-    generator = train.stream(stage.seed, "dropout", epoch, device)
-    with _layers_stream(stage.seed, epoch, device):
-        loss = train.run_epoch(
-            member, optimize.make_loss(config), inputs, config.batch_size, rates, generator,
-            config.clip_norm,
-        ).item()  # fmt: skip
-    trained = time.perf_counter()
-    probabilities = predict.probabilities(member.network, digits.test.images)
-    errors, test_loss = _score(probabilities, digits.test.labels)
+    trainee.probabilities = predict.probabilities(trainee.member.network, digits.test.images)
+    errors, test_loss = _score(trainee.probabilities, digits.test.labels)
     for kind, value in (("loss", loss), ("test loss", test_loss)):
         if not math.isfinite(value):
-            where = f"epoch {epoch + 1}, phase {index}"
+            where = f"epoch {trainee.epoch + 1}, phase {trainee.stage.position(trainee.epoch)[0]}"
             raise DivergedError(f"{where}: the {kind} is {value}; lower its `lr`")
-    row = {
-        "epoch": epoch + 1,
-        "phase": index,
-        "lr": rates[0] if rates[0] == rates[-1] else [rates[0], rates[-1]],
+    return {
         "loss": loss,
         "test_loss": test_loss,
         "test_errors": errors,
-        "images": len(inputs),
-        "train_s": round(trained - start, 3),
-        "eval_s": round(time.perf_counter() - trained, 3),
+        "eval_s": round(time.perf_counter() - start, 3),
     }
-    return row, probabilities
 
 
 @contextmanager
@@ -148,15 +226,9 @@ def _score(probabilities: Tensor, labels: Tensor) -> tuple[int, float]:
     return int(errors), -of_truth.log().mean().item()
 
 
-def _about(
-    stage: Stage,
-    progress: Progress,
-    member: Member,
-    digits: Digits,
-    device: torch.device,
-    started: datetime,
-) -> dict[str, Any]:
+def _about(trainee: Trainee, digits: Digits, device: torch.device) -> dict[str, Any]:
     """What the record says of how the stage was trained; times are sums over all its sittings."""
+    stage, progress = trainee.stage, trainee.progress
     history = progress.history
     train_s = sum(row["train_s"] for row in history)
     return {
@@ -165,13 +237,14 @@ def _about(
         "train_s": round(train_s, 3),
         "total_s": round(train_s + sum(row["eval_s"] for row in history), 3),
         "test_errors": history[-1]["test_errors"],
-        "weights_sha256": hash_weights(member.network),
+        "weights_sha256": hash_weights(trainee.member.network),
         "data": {"name": stage.source.name, "sha256": stage.source.sha256},
         "test_images": len(digits.test),
         "resumed": progress.resumed,
+        "stacked": progress.stacked,
         "previous": stage.previous,
         "teachers": list(stage.teachers),
-        "started": started.isoformat(timespec="seconds"),
+        "started": trainee.started.isoformat(timespec="seconds"),
         "ended": datetime.now(UTC).isoformat(timespec="seconds"),
         **machine(device),
     }

@@ -18,6 +18,14 @@ Jobs = Annotated[
         "--jobs", "-j", min=1, max=1024, help="Worker processes. [default: one a core, or a GPU]"
     ),
 ]
+Stack = Annotated[
+    int | None,
+    typer.Option(
+        "--stack", min=1, max=1024,
+        help="Most networks of one plan that a worker trains as one; 1 for each alone. "
+        "[default: 4 on a CPU, 32 on a GPU]",
+    ),
+]  # fmt: skip
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, only the results.")]
 
 
@@ -29,6 +37,7 @@ def run(
     overrides: base.Overrides = None,
     device: Device = "auto",
     jobs: Jobs = None,
+    stack: Stack = None,
     data: base.Data = base.DataName.MNIST,
     data_dir: base.DataDir = None,
     runs_dir: base.RunsDir = base.RUNS,
@@ -40,8 +49,9 @@ def run(
     from mnistladder.loading import load_rung
 
     options = climb.Options(
-        range(seed, seed + seeds), device, jobs, data.value, data_dir, runs_dir, json, quiet
-    )
+        range(seed, seed + seeds), device, jobs, data.value, data_dir, runs_dir, json, quiet,
+        stack=stack,
+    )  # fmt: skip
     climb.climb([load_rung(config, overrides or [])], options)
 
 
@@ -64,6 +74,7 @@ def ladder(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be trained.")] = False,
     device: Device = "auto",
     jobs: Jobs = None,
+    stack: Stack = None,
     data: base.Data = base.DataName.MNIST,
     data_dir: base.DataDir = None,
     runs_dir: base.RunsDir = base.RUNS,
@@ -78,7 +89,7 @@ def ladder(
 
     options = climb.Options(
         range(seed, seed + seeds), device, jobs, data.value, data_dir, runs_dir, json, quiet,
-        keep_going,
+        keep_going, stack,
     )  # fmt: skip
     chosen = select_rungs(rungs or [])
     if dry_run:
