@@ -13,7 +13,7 @@ from mnistladder import data
 
 def arguments(**more: str) -> argparse.Namespace:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--batch", type=int, default=32, help="images a step")
     parser.add_argument("--warmup", type=int, default=40, help="steps before the clock starts")
     parser.add_argument("--steps", type=int, default=240, help="timed steps")
     for name, help_ in more.items():

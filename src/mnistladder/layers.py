@@ -243,7 +243,7 @@ class BatchNorm(_Stackable):
     def stacked(self, shape: Shape, members: int) -> "nn.Module":
         from mnistladder.modules import StackedBatchNorm
 
-        return StackedBatchNorm(shape[0] * members, self.eps, self.momentum)
+        return StackedBatchNorm(shape[0] * members, shape[1:], self.eps, self.momentum)
 
 
 class Dropout(_Stackable):

@@ -135,13 +135,14 @@ class StackedBatchNorm(nn.BatchNorm2d):
     """Batch normalisation of several networks' channels, or features, side by side.
 
     A kernel rounds the channels that fill no whole vector otherwise than those that do, so a few
-    spare channels fill the last one: no network's bits then depend on how many there are.
+    spare channels fill the last one: no network's bits then depend on how many there are. Where a
+    channel is a single value, kernels take several vectors at a time.
     """
 
-    VECTOR = 32
+    VECTOR = 16
 
-    def __init__(self, channels: int, eps: float, momentum: float) -> None:
-        self.spare = -channels % self.VECTOR
+    def __init__(self, channels: int, sides: tuple[int, ...], eps: float, momentum: float) -> None:
+        self.spare = -channels % (self.VECTOR if prod(sides) > 1 else 2 * self.VECTOR)
         super().__init__(channels + self.spare, eps, momentum)
 
     def forward(self, values: Tensor) -> Tensor:
