@@ -5,6 +5,7 @@ their parent does, however that dies.
 """
 
 import contextlib
+import gc
 import multiprocessing
 import os
 import signal
@@ -68,6 +69,7 @@ def run_job(job: Job, runs: Path, device: str, emit: Emit, cores: int = 1) -> No
 
 
 def _train(job: Job, members: Members, device: str, emit: Emit, cores: int) -> None:
+    gc.set_threshold(100_000)  # torch is so many objects that looking for garbage takes 0.4 s
     from mnistladder import device as devices
     from mnistladder.overlap import Overlap
     from mnistladder.trainer import Trainer
