@@ -11,24 +11,25 @@ MODULES = {path.stem: path for path in SOURCE.glob("*.py")}
 # A module imports only from lines above its own.
 ORDER = """
 errors
-document storage streams records events
+document storage streams records events statistics
 layers modules
 config
 environment augment network optimize
 data checking schema
 stages predict loading
-cost members report device member
-results overlap train stack
-digits
+cost members device member speeds contested
+results overlap train stack rows curves
+digits calibration report
 trainer
 executors progress doctor
 ladder
+estimates
 cli
 __main__
 """
 TORCH = {
-    "augment", "device", "digits", "member", "modules", "network", "optimize", "overlap", "predict",
-    "stack", "train", "trainer",
+    "augment", "calibration", "device", "digits", "member", "modules", "network", "optimize",
+    "overlap", "predict", "stack", "train", "trainer",
 }  # fmt: skip
 
 

@@ -237,12 +237,17 @@ def test_new_config_validates_shows_and_is_not_overwritten(tmp_path):
     assert (tmp_path / "mine.yaml").read_text() == before
 
 
-def test_dry_run_counts_shared_networks_once_and_creates_nothing(tmp_path):
+def test_dry_run_counts_shared_networks_once_and_trains_nothing(tmp_path):
     done = mnistladder("ladder", "11-13", "--dry-run", "--json", cwd=tmp_path)
     rows = json.loads(done.stdout)
     assert [row["networks_to_train"] for row in rows] == [1, 4, 5]
     assert [row["epochs_to_train"] for row in rows] == [28, 4 * 28, 5 * 5]
-    assert list(tmp_path.iterdir()) == []
+    assert all(row["estimated_s"] > 0 for row in rows)
+    [speeds] = (tmp_path / "runs").iterdir()
+    shown = json.loads(mnistladder("show", "model11_annealing", "--json", cwd=tmp_path).stdout)
+    assert speeds.name == "calibration.json"
+    assert shown["cost"]["estimated_from"] == "calibration"
+    assert shown["cost"]["estimated_train_s"] == pytest.approx(rows[0]["estimated_s"], rel=0.01)
 
 
 def test_doctor_finds_this_installation_whole(tmp_path):

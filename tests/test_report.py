@@ -7,6 +7,7 @@ import json
 import pytest
 
 from mnistladder import report
+from mnistladder.rows import make_rows
 
 MACHINE = {"device": "cpu", "device_name": "A processor", "ended": "2026-01-02T03:04:05+00:00"}
 
@@ -16,43 +17,17 @@ def record(rung="model02_normalized", seed=0, errors=800, **changes):
         "rung": rung, "overrides": [], "title": "Normalisation", "seed": seed, "members": 1,
         "parameters": 7850, "epochs": 5, "errors": errors, "accuracy": 100 - errors / 100,
         "published_accuracy": 92.44, "train_s": 3.0, "transductive": False, "config_sha256": "a",
-        "data": {"name": "mnist", "sha256": "m"}, **MACHINE, **changes,
+        "data": {"name": "mnist", "sha256": "m"}, "test_images": 10_000, **MACHINE, **changes,
     }  # fmt: skip
 
 
-def test_row_has_mean_and_deviation_over_all_seeds():
-    [row] = report.make_rows([record(seed=seed, errors=800 + seed * 10) for seed in range(3)])
-    assert (row.n, row.seeds, row.errors_mean, row.errors_sd) == (3, (0, 1, 2), 810, 10)
-    assert (row.accuracy_mean, row.accuracy_sd) == pytest.approx((91.9, 0.1))
-    assert row.difference == pytest.approx(91.9 - 92.44)
-
-
-def test_single_seed_has_no_deviation():
-    [row] = report.make_rows([record()])
-    assert (row.n, row.errors_sd, row.accuracy_sd) == (1, None, None)
-    assert "±" not in " ".join(report.cells(row))
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [{"config_sha256": "b"}, {"data": {"name": "other", "sha256": "o"}}, {"rung": "model03"}],
-)
-def test_what_differs_in_rung_config_or_data_is_another_row(changes):
-    assert len(report.make_rows([record(), record(seed=1, **changes)])) == 2
-
-
-def test_rows_do_not_depend_on_the_order_of_results():
-    results = [record(seed=seed, errors=700 + seed**2) for seed in range(5)]
-    assert report.make_rows(results) == report.make_rows(reversed(results))
-
-
 def test_averaged_rung_shows_its_members():
-    [row] = report.make_rows([record(members=5)])
+    [row] = make_rows([record(members=5)])
     assert "5 x 7,850" in report.cells(row)
 
 
 def test_transductive_row_is_marked_and_explained():
-    rows = report.make_rows([record(transductive=True)])
+    rows = make_rows([record(transductive=True)])
     assert "(transductive)" in report.cells(rows[0])[1]
     assert any(note.startswith("Transductive") for note in report.notes(rows))
 
@@ -62,7 +37,7 @@ def test_transductive_row_is_marked_and_explained():
     [("rung", "r1"), ("accuracy", "r2"), ("errors", "r2"), ("time", "r3"), ("parameters", "r2")],
 )
 def test_sort_puts_the_best_first(by, first):
-    rows = report.make_rows([
+    rows = make_rows([
         record("r1", errors=9, train_s=9.0, parameters=9),
         record("r2", errors=1, train_s=5.0, parameters=1),
         record("r3", errors=5, train_s=1.0, parameters=5),
@@ -71,7 +46,7 @@ def test_sort_puts_the_best_first(by, first):
 
 
 def test_csv_and_json_hold_the_same_rows():
-    rows = report.make_rows([record(), record("r2", errors=3, published_accuracy=None)])
+    rows = make_rows([record(), record("r2", errors=3, published_accuracy=None)])
     from_json = json.loads(report.to_json(rows))
     from_csv = list(csv.DictReader(io.StringIO(report.to_csv(rows))))
     assert [row["rung"] for row in from_json] == [row["rung"] for row in from_csv]
@@ -79,8 +54,22 @@ def test_csv_and_json_hold_the_same_rows():
     assert float(from_csv[0]["errors_mean"]) == from_json[0]["errors_mean"]
 
 
+def test_rungs_with_dead_classes_show_each_seed():
+    rows = make_rows([record(seed=s, errors=3000 + s, dead_classes=s) for s in (0, 2)])
+    lines = report.histograms(rows)
+    assert [line.split()[-2:] for line in lines[1:]] == [["0", "dead"], ["2", "dead"]]
+    assert report.histograms(make_rows([record(), record(seed=1)])) == []
+
+
+def test_remark_explains_a_figure_that_was_not_reproduced():
+    known = {"published_remark": "another run's"}
+    worse, same = ([record(seed=s, errors=e + s, **known) for s in (0, 1)] for e in (900, 756))
+    assert "model02_normalized: worse; another run's" in report.notes(make_rows(worse))
+    assert not any("another" in note for note in report.notes(make_rows(same)))
+
+
 def test_markdown_has_as_many_cells_in_every_line():
-    table = report.markdown(report.make_rows([record(), record("r2")])).split("\n\n")[0]
+    table = report.markdown(make_rows([record(), record("r2")])).split("\n\n")[0]
     assert {line.count("|") for line in table.splitlines()} == {len(report.HEADINGS) + 1}
 
 

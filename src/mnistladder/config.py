@@ -91,6 +91,17 @@ class Published(Model):
     """What the article reports for this rung."""
 
     accuracy: float = Field(ge=0, le=100, description="percent of the test images")
+    remark: str | None = Field(
+        None, max_length=200, description="how that figure came about, where we know"
+    )
+
+
+class Expected(Model):
+    """Where the mean of any seeds should lie, from measured runs; `report --check` looks."""
+
+    errors: Annotated[tuple[float, float], Field(strict=False)] = Field(
+        description="lowest and highest mean number of errors"
+    )
 
 
 class Config(Model):
@@ -108,12 +119,15 @@ class Config(Model):
     optimizer: Optimizer = Adam()
     batch_size: int = Field(32, ge=1, le=65_536)
     members: int = Field(1, ge=1, le=1_000, description="networks whose probabilities are averaged")
-    pool: Literal["test"] | None = Field(
-        None, description="unlabelled images for pseudo-labelling; `test` makes a row transductive"
+    pool: Literal["test", "test_first_half", "test_second_half"] | None = Field(
+        None,
+        description="unlabelled images for pseudo-labelling; `test` makes a row transductive, a "
+        "half of it is scored on the other half",
     )
     augment: Augment | None = None
     phases: Annotated[tuple[Phase, ...], Field(strict=False, min_length=1, max_length=1_000)]
     published: Published | None = None
+    expect: Expected | None = None
 
     @property
     def epochs(self) -> int:
@@ -129,6 +143,18 @@ class Config(Model):
     def transductive(self) -> bool:
         """Whether test images, without their labels, take part in training."""
         return any(phase.pseudo_per_batch for phase in self.phases)
+
+    def pool_slice(self, test_images: int) -> slice:
+        """Which test images are the pool."""
+        half = test_images // 2
+        halves = {"test_first_half": slice(0, half), "test_second_half": slice(half, test_images)}
+        return halves.get(self.pool or "", slice(0, test_images))
+
+    def scored_slice(self, test_images: int) -> slice:
+        """Which test images count: all, or those that a pool of one half has left."""
+        half = test_images // 2
+        others = {"test_first_half": slice(half, test_images), "test_second_half": slice(0, half)}
+        return others.get(self.pool or "", slice(0, test_images))
 
 
 @dataclass(frozen=True)
@@ -190,7 +216,7 @@ def resolved(config: Config) -> dict[str, Any]:
 
 def recipe(config: Config) -> dict[str, Any]:
     """What decides training; without defaults, so that a new key changes no old hash."""
-    about = {"title", "published", "model"}
+    about = {"title", "published", "expect", "model"}
     data = config.model_dump(by_alias=True, exclude=about, exclude_defaults=True)
     data["model"] = [
         {layer_name(layer): layer.model_dump(exclude_defaults=True)} for layer in config.model

@@ -8,6 +8,7 @@ from mnistladder.layers import Conv, Dense
 from mnistladder.records import Record, digest
 from mnistladder.stages import Stage
 
+EVALUATED = 500  # images at a time, as `predict` does
 OVERHEAD = 50_000  # multiply-adds that an image costs besides: fetching it, small layers
 
 
@@ -63,3 +64,16 @@ def images_per_second(config: Config, results: Iterable[Record]) -> float | None
         cost = record["multiply_adds"] + OVERHEAD
         known.append((abs(cost / wanted - 1), record["images_per_s"] * cost / wanted))
     return min(known)[1] if known else None
+
+
+def peak_mib(config: Config, networks: int, train_images: int, start_mib: float) -> float:
+    """Memory that a process needs at most to train so many of the config's networks as one.
+
+    An epoch's images are there once for each network, and once side by side; activations and their
+    gradients are there at a time for the backward pass, or for the evaluation of one network.
+    """
+    copies = 1 if networks == 1 else 2 * networks
+    images = prod(INPUT_SHAPE) * train_images * copies
+    step = 2 * networks * activation_bytes(config)
+    evaluation = 2 * activation_bytes(config) * EVALUATED // config.batch_size
+    return start_mib + (images + max(step, evaluation)) / 2**20

@@ -24,6 +24,7 @@ from mnistladder.errors import DataError
 Bytes = NDArray[np.uint8]
 
 MNIST_DIR = Path(__file__).parent / "mnist"
+MNIST_SIZES = 60_000, 10_000
 MNIST_SHA256 = "25c98f992c005963b7428e1f38418b233c9b286cc403519287eb8063f0bcfe07"
 MAX_IMAGES = 2_000_000  # what a header may promise; EMNIST digits has 280,000
 
@@ -111,6 +112,11 @@ class Source:
             dataset = self.load()
         _write_folder(folder, dataset.train, dataset.test)
         return copy.load()
+
+    def sizes(self) -> tuple[int, int]:
+        """Numbers of training and of test images, by their labels. Raises DataError."""
+        train, test = (decode_idx(*_read_file(self.folder, names[1])) for names in FILES.values())
+        return len(train), len(test)
 
     def test_labels(self) -> Bytes:
         """The test labels alone, which take no time to read. Raises DataError."""

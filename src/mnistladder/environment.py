@@ -5,6 +5,7 @@ import platform
 import re
 import shutil
 import subprocess
+import sys
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -70,10 +71,25 @@ def usable_cores() -> int:
     return len(usable_core_numbers()) or os.cpu_count() or 1
 
 
+def peak_mib() -> float:
+    """The most memory that this process held so far; 0 where the system cannot say."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return 0.0
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (2**20 if sys.platform == "darwin" else 2**10)
+
+
 def check_device_name(name: str) -> None:
     """Raises UsageError for what no device is called; whether it is here, torch must say."""
     if not re.fullmatch(r"auto|cpu|mps|cuda(:\d{1,3})?", name):
         raise UsageError(f"--device {name}: expected auto, cpu, cuda, cuda:N or mps")
+
+
+def uses_gpu(device: str) -> bool:
+    """Whether what `--device` says is a GPU here."""
+    return device.startswith(("cuda", "mps")) or (device == "auto" and gpu_count() > 0)
 
 
 @cache

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from mnistladder import results, storage
-from mnistladder.config import Rung, recipe, resolved
+from mnistladder.config import Config, Rung, recipe, resolved
 from mnistladder.cost import multiply_adds, stage_work
 from mnistladder.data import MNIST_SHA256, Source
 from mnistladder.errors import CorruptError, DataError, ExitCode
@@ -136,6 +136,13 @@ class Ladder:
                 self._drop_dependents(ended, waiting, failed)
             emit(ended)
 
+    def stacked_with(self, stage: Stage, workers: int) -> int:
+        """How many networks a missing stage will train with, itself included."""
+        if stage.plan not in self._stacked_plans:
+            return 1
+        alike = sum(other.plan == stage.plan for other in self.missing.values())
+        return stack_size(alike, workers, self.largest_stack)
+
     def _next_job(self, ready: list[Stage], workers: int) -> Job:
         """The first stage that is ready, with its share of those that may be stacked with it."""
         first = ready[0]
@@ -212,7 +219,11 @@ def make_result(target: Target, members: Members) -> Record:
         "member_keys": [stage.key for stage in final],
         "member_seeds": [stage.seed for stage in final],
         "member_errors": member_errors,
-        **_scores(mean_probabilities(each), labels),
+        **_scores(mean_probabilities(each), labels, target.rung.config),
+        "curve": _curve(
+            [[members.history(stage.key) for stage in level] for level in target.levels],
+            len(labels),
+        ),
         **_effort([members.record(stage.key) for stage in target.stages]),
     }
 
@@ -226,6 +237,7 @@ def _identity(target: Target) -> Record:
         "overrides": list(target.rung.overrides),
         "title": config.title,
         "published_accuracy": _published(target),
+        "published_remark": config.published.remark if config.published else None,
         "config": resolved(config),
         "config_sha256": digest(recipe(config)),
         "seed": target.seed,
@@ -262,17 +274,34 @@ def _published(target: Target) -> float | None:
 MACHINE = ("device_name", "cpu_capability", "threads", "precision", "versions", "git")
 
 
-def _scores(probabilities: np.ndarray, labels: np.ndarray) -> Record:
+def _scores(probabilities: np.ndarray, labels: np.ndarray, config: Config) -> Record:
     """Errors, loss and what can be compared image by image, of averaged probabilities N x 10."""
-    predictions = probabilities.argmax(1).astype(np.uint8)
-    wrong = np.flatnonzero(predictions != labels)
-    of_truth = probabilities[np.arange(len(labels)), labels].clip(1e-7)
+    every = probabilities.argmax(1).astype(np.uint8)
+    part = config.scored_slice(len(labels))
+    predictions, truth = every[part], labels[part]
+    wrong = np.flatnonzero(predictions != truth)
+    of_truth = probabilities[part][np.arange(len(truth)), truth].clip(1e-7)
     return {
-        "test_images": len(labels),
+        "test_images": len(truth),
+        "scored": [part.start, part.stop],
         "errors": len(wrong),
-        "accuracy": round(100 * (1 - len(wrong) / len(labels)), 4),
+        "accuracy": round(100 * (1 - len(wrong) / len(truth)), 4),
         "loss": round(float(-np.log(of_truth).mean()), 6),
-        "per_class_errors": np.bincount(labels[wrong], minlength=10).tolist(),
-        "wrong_images": wrong.tolist(),
-        "predictions_sha256": storage.hash_bytes(predictions.tobytes()),
+        "per_class_errors": np.bincount(truth[wrong], minlength=10).tolist(),
+        "dead_classes": int((np.bincount(predictions, minlength=10) == 0).sum()),
+        "wrong_images": (wrong + part.start).tolist(),
+        "predictions_sha256": storage.hash_bytes(every.tobytes()),
+    }
+
+
+def _curve(levels: list[list[list[Record]]], images: int) -> dict[str, list[float]]:
+    """Training loss and test accuracy in percent after each epoch, means over members."""
+    by_member = [list(chain.from_iterable(parts)) for parts in zip(*levels, strict=True)]
+    epochs = list(zip(*by_member, strict=True))
+    return {
+        "loss": [float(np.mean([row["loss"] for row in rows])) for rows in epochs],
+        "test_accuracy": [
+            100 * (1 - float(np.mean([row["test_errors"] for row in rows])) / images)
+            for rows in epochs
+        ],
     }

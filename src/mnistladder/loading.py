@@ -29,13 +29,30 @@ def shipped_names() -> list[str]:
     return sorted(path.stem for path in CONFIG_DIR.glob("*.yaml"))
 
 
+def variant_names() -> list[str]:
+    """Counterfactuals of rungs; a variant's name begins with its rung's."""
+    return sorted(path.stem for path in (CONFIG_DIR / "variants").glob("*.yaml"))
+
+
+def rung_of(name: str) -> str | None:
+    """The rung of the ladder that a variant belongs to; None for what is no variant."""
+    if name not in variant_names():
+        return None
+    return next((rung for rung in shipped_names() if name.startswith(f"{rung}_")), None)
+
+
 def find_config(reference: str) -> Path:
     """The file of a bare rung name or of a path. Raises UsageError."""
     is_path = reference.endswith((".yaml", ".yml")) or "/" in reference or "\\" in reference
-    path = Path(reference) if is_path else CONFIG_DIR / f"{reference}.yaml"
-    if is_path or reference in shipped_names():
-        return path
-    hint = did_you_mean(reference, shipped_names())
+    if is_path:
+        return Path(reference)
+    for folder, names in (
+        (CONFIG_DIR, shipped_names()),
+        (CONFIG_DIR / "variants", variant_names()),
+    ):
+        if reference in names:
+            return folder / f"{reference}.yaml"
+    hint = did_you_mean(reference, [*shipped_names(), *variant_names()])
     raise UsageError(f"{reference}: no such rung{hint}; see `mnistladder list`, or name a file")
 
 

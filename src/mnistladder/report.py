@@ -1,99 +1,15 @@
-"""Leaderboard -> rows -> Markdown, CSV, JSON or cells. It neither prints nor reads files."""
+"""Rows -> Markdown, CSV, JSON or cells. It neither prints nor reads files."""
 
 import csv
 import io
 import json
-import statistics
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from itertools import groupby
 from typing import Any, Literal
 
-from mnistladder.records import Record
+from mnistladder import statistics
+from mnistladder.rows import Row, Step
 
 Format = Literal["table", "markdown", "csv", "json"]
 Sort = Literal["rung", "accuracy", "errors", "time", "parameters"]
-
-
-@dataclass(frozen=True)
-class Row:
-    """All results of one rung and one config on one data set, aggregated."""
-
-    rung: str
-    title: str
-    n: int
-    seeds: tuple[int, ...]
-    members: int
-    parameters: int
-    epochs: int
-    errors_mean: float
-    errors_sd: float | None  # None for a single seed
-    accuracy_mean: float
-    accuracy_sd: float | None
-    published_accuracy: float | None
-    train_s_mean: float
-    device: str
-    device_name: str
-    data: str
-    transductive: bool
-    config_sha256: str
-    ended: str
-
-    @property
-    def difference(self) -> float | None:
-        """Points of accuracy above the published figure."""
-        if self.published_accuracy is None:
-            return None
-        return self.accuracy_mean - self.published_accuracy
-
-
-def make_rows(results: Iterable[Record]) -> list[Row]:
-    """One row for each rung as configured, in order of name; every stored seed counts."""
-
-    def identity(record: Record) -> list[str]:
-        return [record["rung"], record["data"]["sha256"], record["config_sha256"]]
-
-    ordered = sorted(results, key=lambda record: [*identity(record), record["seed"]])
-    return [_row(list(group)) for _, group in groupby(ordered, identity)]
-
-
-def _row(results: list[Record]) -> Row:
-    last = results[-1]
-    errors = [record["errors"] for record in results]
-    accuracies = [record["accuracy"] for record in results]
-    return Row(
-        rung=_label(last),
-        title=last["title"],
-        n=len(results),
-        seeds=tuple(record["seed"] for record in results),
-        members=last["members"],
-        parameters=last["parameters"],
-        epochs=last["epochs"],
-        errors_mean=statistics.fmean(errors),
-        errors_sd=_deviation(errors),
-        accuracy_mean=round(statistics.fmean(accuracies), 6),
-        accuracy_sd=_deviation(accuracies),
-        published_accuracy=last["published_accuracy"],
-        train_s_mean=round(statistics.fmean(record["train_s"] for record in results), 3),
-        device="+".join(sorted({record["device"] for record in results})),
-        device_name=last["device_name"],
-        data=last["data"]["name"],
-        transductive=last["transductive"],
-        config_sha256=last["config_sha256"],
-        ended=max(record["ended"] for record in results),
-    )
-
-
-def _label(record: Record) -> str:
-    """The rung's name, with the overrides it was trained with and the data if it is not MNIST."""
-    data = record["data"]["name"]
-    return " ".join(
-        [record["rung"], *record["overrides"], *([f"[{data}]"] if data != "mnist" else [])]
-    )
-
-
-def _deviation(values: Sequence[float]) -> float | None:
-    return round(statistics.stdev(values), 6) if len(values) > 1 else None
 
 
 def sort_rows(rows: list[Row], by: Sort) -> list[Row]:
@@ -109,28 +25,71 @@ def sort_rows(rows: list[Row], by: Sort) -> list[Row]:
 
 
 HEADINGS = (
-    "rung", "what is new", "parameters", "epochs", "n", "errors", "accuracy %",
-    "published %", "difference", "train time", "device",
+    "rung", "what is new", "parameters", "epochs", "n", "errors", "95 % interval", "uncontested",
+    "accuracy %", "published %", "verdict", "errors against the rung before", "train time",
+    "device",
 )  # fmt: skip
-RIGHT = {"parameters", "epochs", "n", "errors", "accuracy %", "published %", "difference",
-         "train time"}  # fmt: skip
+LEFT = {"rung", "what is new", "verdict", "device"}
+RIGHT = {heading for heading in HEADINGS if heading not in LEFT}
 
 
 def cells(row: Row) -> list[str]:
     """A row as text, one entry for each heading."""
     return [
-        row.rung,
+        f"+ {row.rung}" if row.variant_of else row.rung,
         row.title + (" (transductive)" if row.transductive else ""),
         times(row.members, f"{row.parameters:,}"),
         times(row.members, str(row.epochs)),
         str(row.n),
         _number(row.errors_mean, row.errors_sd, 1 if row.n > 1 else 0),
+        _interval(row.errors_interval, row.errors_mean) + ("*" if row.n == 1 else ""),
+        "-" if row.uncontested_mean is None else f"{row.uncontested_mean:.1f}",
         _number(row.accuracy_mean, row.accuracy_sd, 3 if row.n > 1 else 2),
         "-" if row.published_accuracy is None else f"{row.published_accuracy:.2f}",
-        "-" if row.difference is None else f"{row.difference:+.2f}",
+        row.verdict or "-",
+        step_text(row.step) if row.step else "-",
         duration(row.train_s_mean),
         row.device,
     ]
+
+
+def step_text(step: Step) -> str:
+    """The change of the mean number of errors, its interval and p; `~` if it may be chance."""
+    low, high = step.comparison.interval
+    change = _interval((-high, -low), step.comparison.fewer)
+    sign = "" if step.is_significant else "~ "
+    return f"{sign}{-step.comparison.fewer:+.1f} [{change}], p {p_text(step.p)}"
+
+
+def comparison_text(about: dict[str, Any]) -> str:
+    """What `compare` found, in three lines."""
+    (n_before, n_after), (before, after) = about["n"], about["errors"]
+    low, high = about["interval"]
+    lines = [
+        f"{about['before']}: {before:.1f} errors of {about['images']:,} (n={n_before}); "
+        f"{about['after']}: {after:.1f} (n={n_after})",
+        f"{about['after']} makes {about['fewer']:+.1f} errors fewer, 95 % interval "
+        f"{low:+.1f} to {high:+.1f}; p {p_text(about['p'])} "
+        f"({', '.join(f'{name} {p_text(p)}' for name, p in about['tests'].items())})",
+    ]
+    shown = about["p"] < 1 - statistics.LEVEL
+    lines.append("The difference is shown." if shown else "~ No difference is shown.")
+    if about["seeds_needed"]:
+        lines[-1] += (
+            f" For a true difference of this size, {about['seeds_needed']} seeds each "
+            "would show it 4 times in 5."
+        )
+    return "\n".join(lines)
+
+
+def p_text(p: float) -> str:
+    """A p value with as many digits as say something."""
+    return f"= {p:.3f}" if p >= 0.001 else "< 0.001"
+
+
+def _interval(interval: statistics.Interval, size: float) -> str:
+    digits = 0 if abs(size) >= 100 else 1
+    return " to ".join(f"{value:.{digits}f}" for value in interval)
 
 
 def times(members: int, text: str) -> str:
@@ -160,12 +119,38 @@ def notes(rows: list[Row]) -> list[str]:
     lines = [
         "Last epoch of every stored seed; ± is the standard deviation over n seeds. Errors count "
         "test images; train time is summed over a rung's networks and excludes evaluation.",
+        "The interval is that of the mean, Student's t over seeds; `*`: of one draw, exact "
+        "binomial. Verdict: whether it covers the published figure. Uncontested: errors without "
+        "the 15 images whose label people contest.",
+        "`~`: no difference shown. p is the larger of a permutation test over images and Welch's "
+        "over seeds (one seed each: McNemar's), after Holm over all steps; a variant (`+`) is "
+        "compared with its rung.",
         f"Measured on {', '.join(where)}, {first if first == last else f'{first} to {last}'}.",
     ]
     if any(row.transductive for row in rows):
         lines.append("Transductive: saw the test images, without their labels, while training.")
     if others := sorted({row.data for row in rows} - {"mnist"}):
         lines.append(f"Some rows are of other data than MNIST: {', '.join(others)}.")
+    lines += [
+        f"{row.rung}: {row.verdict}; {row.published_remark}"
+        for row in rows
+        if row.verdict not in (None, "reproduced") and row.published_remark
+    ]
+    return lines
+
+
+def histograms(rows: list[Row]) -> list[str]:
+    """A bar of errors for each seed of the rungs where digit classes die."""
+    lines = []
+    for row in rows:
+        if not any(row.dead_classes) or row.n == 1:
+            continue
+        lines.append(f"{row.rung}: errors and dead classes of each seed")
+        for seed, errors, dead in sorted(
+            zip(row.seeds, row.errors, row.dead_classes, strict=True), key=lambda each: each[1]
+        ):
+            bar = "█" * round(40 * errors / row.test_images)
+            lines.append(f"  seed {seed:<3} {errors:>6,}  {bar} {dead} dead")
     return lines
 
 
@@ -174,14 +159,30 @@ def markdown(rows: list[Row]) -> str:
     rule = ["---:" if heading in RIGHT else "---" for heading in HEADINGS]
     lines = [list(HEADINGS), rule, *(cells(row) for row in rows)]
     table = "\n".join("| " + " | ".join(line) + " |" for line in lines)
-    return table + "\n\n" + "\n".join(notes(rows)) + "\n"
+    bars = histograms(rows)
+    block = "\n```text\n" + "\n".join(bars) + "\n```\n" if bars else ""
+    return table + "\n\n" + "\n".join(f"- {note}" for note in notes(rows)) + "\n" + block
 
 
 def plain(row: Row) -> dict[str, Any]:
-    """A row as JSON data; times in seconds, accuracies in percent."""
-    fields = {name: getattr(row, name) for name in row.__dataclass_fields__}
+    """A row as JSON data; times in seconds, accuracies in percent, changes as errors fewer."""
+    fields = {name: getattr(row, name) for name in row.__dataclass_fields__ if name != "step"}
     difference = None if row.difference is None else round(row.difference, 6)
-    return {**fields, "seeds": list(row.seeds), "difference": difference}
+    return {**fields, "difference": difference, "verdict": row.verdict, **_plain_step(row.step)}
+
+
+def _plain_step(step: Step | None) -> dict[str, Any]:
+    if step is None:
+        return dict.fromkeys(("before", "fewer", "fewer_interval", "p", "tests", "seeds_needed"))
+    found = step.comparison
+    return {
+        "before": step.rung,
+        "fewer": found.fewer,
+        "fewer_interval": found.interval,
+        "p": step.p,
+        "tests": found.tests,
+        "seeds_needed": found.seeds_needed,
+    }
 
 
 def to_json(rows: list[Row]) -> str:
@@ -196,6 +197,11 @@ def to_csv(rows: list[Row]) -> str:
     writer = csv.DictWriter(text, names, lineterminator="\n")
     writer.writeheader()
     for row in rows:
-        data = plain(row)
-        writer.writerow({**data, "seeds": " ".join(map(str, data["seeds"]))})
+        writer.writerow({name: _csv_value(value) for name, value in plain(row).items()})
     return text.getvalue()
+
+
+def _csv_value(value: Any) -> Any:
+    if isinstance(value, dict):
+        return " ".join(f"{name}={number}" for name, number in value.items())
+    return " ".join(map(str, value)) if isinstance(value, tuple) else value

@@ -8,7 +8,7 @@ from mnistladder.errors import CorruptError, UsageError
 from mnistladder.records import Record
 
 BOARD = "leaderboard.json"
-NOT_ON_THE_BOARD = ("wrong_images", "config")  # large, and to be had from the record
+NOT_ON_THE_BOARD = ("wrong_images", "config", "curve")  # large, and to be had from the record
 
 
 def result_path(runs: Path, rung: str, result_id: str) -> Path:

@@ -130,7 +130,8 @@ class Trainer:
         """The pool with the labels that the teachers' averaged probabilities give it."""
         average = mean_probabilities([self.members.probabilities(key) for key in stage.teachers])
         labels = torch.from_numpy(average.argmax(1)).to(digits.test.labels.device)
-        return Images(digits.test.images, labels)
+        pool = stage.config.pool_slice(len(labels))
+        return Images(digits.test.images[pool], labels[pool])
 
     def _train_epoch(self, trainees: list[Trainee], digits: Digits) -> list[Trainee]:
         """One epoch of trainees that stand at the same one; those that failed are returned."""

@@ -5,12 +5,13 @@ from typing import Annotated
 
 import typer
 
+from mnistladder import curves, results, statistics
 from mnistladder import report as reports
-from mnistladder import results
 from mnistladder.cli import base
 from mnistladder.cli.base import app
-from mnistladder.errors import UsageError
+from mnistladder.errors import ExitCode, UsageError
 from mnistladder.records import Record
+from mnistladder.rows import Row, make_rows, wrong_masks
 
 
 @app.command(epilog="Examples: mnistladder report    mnistladder report --format csv --sort time")
@@ -25,14 +26,24 @@ def report(
     board: Annotated[
         Path | None, typer.Option("--board", help="A leaderboard file from elsewhere.")
     ] = None,
+    curves_: Annotated[
+        bool, typer.Option("--curves", help="Each epoch beside the article's log instead.")
+    ] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Exit 1 if a rung is out of its config's `expect`.")
+    ] = False,
     runs_dir: base.RunsDir = base.RUNS,
     json: base.AsJson = False,
 ) -> None:
     """Print the accuracy table: each rung's mean over its seeds beside the published figure."""
-    path = board or runs_dir / results.BOARD
     if board is not None and not board.is_file():
         raise UsageError(f"{board}: no such leaderboard")
-    rows = reports.sort_rows(reports.make_rows(_chosen(results.load_board(path), rungs)), sort)
+    found = _chosen(results.load_board(board) if board else _records(runs_dir), rungs)
+    if curves_:
+        _print_curves(found, json)
+        return
+    rows = reports.sort_rows(make_rows(found), sort)
+    path = board or runs_dir / results.BOARD
     kind = "json" if json else format_
     if kind == "json":
         typer.echo(reports.to_json(rows), nl=False)
@@ -45,7 +56,56 @@ def report(
     else:
         cells = [reports.cells(row) for row in rows]
         base.print_table(list(reports.HEADINGS), cells, reports.RIGHT)
-        base.say("\n" + "\n".join(reports.notes(rows)))
+        base.say("\n" + "\n".join([*reports.notes(rows), *reports.histograms(rows)]))
+    if check:
+        _check(rows)
+
+
+def _records(runs_dir: Path) -> list[Record]:
+    """The whole records where they are, else what the leaderboard has of them."""
+    return list(results.all_results(runs_dir)) or results.load_board(runs_dir / results.BOARD)
+
+
+def _check(rows: list[Row]) -> None:
+    """Complains of every rung whose mean is not where its config expects it; then exits 1."""
+    from mnistladder.loading import load_rung, shipped_names, variant_names
+
+    shipped = {*shipped_names(), *variant_names()}
+    outside = 0
+    for row in rows:
+        expect = load_rung(row.rung).config.expect if row.rung in shipped else None
+        if expect and not expect.errors[0] <= row.errors_mean <= expect.errors[1]:
+            low, high = expect.errors
+            found = f"{row.errors_mean:.1f} errors"
+            base.complain(f"{row.rung}: {found}, expected {low:.0f} to {high:.0f}")
+            outside += 1
+    if outside:
+        raise typer.Exit(ExitCode.FAILED)
+
+
+def _print_curves(found: list[Record], json: bool) -> None:
+    tables = curves.beside_published(found)
+    if json:
+        base.print_json(tables)
+        return
+    for table in tables:
+        base.say(f"{table['rung']}: {table['title']}")
+        rows = [
+            [str(row["epoch"]), *(_cell(row[key], digits) for key, digits in CURVE_DIGITS.items())]
+            for row in table["epochs"]
+        ]
+        base.print_table(["epoch", *CURVE_DIGITS], rows, {"epoch", *CURVE_DIGITS})
+        if table["distance"] is not None:
+            base.say(f"distance of the loss from the published log: {table['distance']:.3f}")
+        base.say("")
+    base.say(curves.ABOUT)
+
+
+CURVE_DIGITS = {"loss": 4, "published loss": 4, "test accuracy %": 2, "published accuracy %": 2}
+
+
+def _cell(value: float | None, digits: int) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"
 
 
 def _chosen(board: list[Record], rungs: str | None) -> list[Record]:
@@ -89,3 +149,49 @@ def leaderboard(
         base.print_table(headings, rows, {"seed", "errors", "accuracy %"})
     else:
         base.complain(f"no results in {runs_dir} yet; get one: mnistladder run model02_normalized")
+
+
+@app.command(epilog="Example: mnistladder compare model11_annealing model12_averaging")
+def compare(
+    before: Annotated[str, typer.Argument(help="A rung's name, or its number.")],
+    after: Annotated[str, typer.Argument(help="The rung to compare with it.")],
+    runs_dir: base.RunsDir = base.RUNS,
+    json: base.AsJson = False,
+) -> None:
+    """Say whether two rungs really differ: by the same test images, over all stored seeds."""
+    from mnistladder.loading import rung_names
+
+    everything = list(results.all_results(runs_dir))
+    groups = [_results_of(name, everything, runs_dir) for name in rung_names([before, after])]
+    if len(groups) != 2:
+        raise UsageError(f"compare {before} {after}: name two different rungs")
+    if len({record["data"]["sha256"] for group in groups for record in group}) > 1:
+        raise UsageError(f"compare {before} {after}: they were measured on different data")
+    masks = wrong_masks(*groups)
+    if not all(masks):
+        raise UsageError(f"compare {before} {after}: no test image is scored by both")
+    found = statistics.compare(*masks)
+    about = {
+        "before": groups[0][0]["rung"],
+        "after": groups[1][0]["rung"],
+        "n": [len(group) for group in groups],
+        "images": len(masks[0][0]),
+        "errors": [float(sum(map(sum, each)) / len(each)) for each in masks],
+        "fewer": found.fewer,
+        "interval": list(found.interval),
+        "tests": found.tests,
+        "p": found.p,
+        "seeds_needed": found.seeds_needed,
+    }
+    if json:
+        base.print_json(about)
+    else:
+        base.say(reports.comparison_text(about))
+
+
+def _results_of(name: str, everything: list[Record], runs_dir: Path) -> list[Record]:
+    """The results of a rung as shipped or written, without overrides."""
+    found = [r for r in everything if r["rung"] == name and not r["overrides"]]
+    if not found:
+        raise UsageError(f"{name}: no results in {runs_dir}; get one: mnistladder run {name}")
+    return found

@@ -2,6 +2,7 @@
 
 import shlex
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from typing import Any
 import typer
 from rich.console import Console
 
-from mnistladder import environment, report, storage
+from mnistladder import environment, estimates, report, storage
 from mnistladder.cli import base
 from mnistladder.config import Rung
 from mnistladder.data import find
@@ -20,6 +21,8 @@ from mnistladder.events import Event
 from mnistladder.executors import Executor, InProcess, LocalProcesses, places
 from mnistladder.ladder import Climbed, Fallen, Ladder, Outcome, Target
 from mnistladder.progress import make_reporter
+from mnistladder.rows import make_rows
+from mnistladder.speeds import Calibration
 
 JSON_FIELDS = (
     "rung", "seed", "errors", "accuracy", "members", "parameters", "epochs", "train_s", "total_s",
@@ -47,7 +50,7 @@ class Options:
 
     @property
     def largest_stack(self) -> int:
-        return self.stack or (GPU_STACK if _is_gpu(self.device) else CPU_STACK)
+        return self.stack or (GPU_STACK if environment.uses_gpu(self.device) else CPU_STACK)
 
 
 def plan(rungs: list[Rung], options: Options) -> Ladder:
@@ -84,7 +87,7 @@ def _outcomes(ladder: Ladder, options: Options) -> Iterator[Outcome]:
         yield from ladder.climb(None, lambda event: None, options.keep_going)
         return
     storage.check_writable(ladder.runs)
-    jobs = min(options.jobs or _default_jobs(options.device), len(ladder.missing))
+    jobs = _workers(ladder, options)
     console = Console(stderr=True, highlight=False)
     names = _stage_names(ladder)
     reporter = make_reporter(ladder.missing, names, jobs, console, options.quiet)
@@ -104,12 +107,6 @@ def _default_jobs(device: str) -> int:
         return 1
     gpus = environment.gpu_count() if device in ("auto", "cuda") else 0
     return gpus or environment.usable_cores()
-
-
-def _is_gpu(device: str) -> bool:
-    if device == "auto":
-        return environment.gpu_count() > 0
-    return device.startswith(("cuda", "mps"))
 
 
 def _executor(options: Options, jobs: int, emit: Callable[[Event], None]) -> Executor:
@@ -148,7 +145,7 @@ def _sentence(outcome: Climbed) -> str:
 
 def _say_table(outcomes: list[Outcome]) -> None:
     records = [outcome.record for outcome in outcomes if isinstance(outcome, Climbed)]
-    rows = [report.cells(row) for row in report.make_rows(records)]
+    rows = [report.cells(row) for row in make_rows(records)]
     base.say("")
     base.print_table(list(report.HEADINGS), rows, report.RIGHT)
 
@@ -161,8 +158,11 @@ def _as_json(outcome: Climbed) -> dict[str, Any]:
     }
 
 
-def say_plan(ladder: Ladder, json: bool) -> None:
+def say_plan(ladder: Ladder, options: Options) -> None:
     """What each target still needs; a shared stage counts for the first that needs it."""
+    source = ladder.targets[0].source
+    workers = _workers(ladder, options)
+    expected = estimates.estimate(ladder, workers, _calibrated(ladder, options), source.sizes())
     rows, counted = list[dict[str, Any]](), set[str]()
     for target in ladder.targets:
         own = {
@@ -178,15 +178,47 @@ def say_plan(ladder: Ladder, json: bool) -> None:
                 "stored": target in ladder.known,
                 "networks_to_train": len({stage.seed for stage in own.values()}),
                 "epochs_to_train": sum(stage.epochs for stage in own.values()),
+                "estimated_s": round(sum(expected.stages[key] for key in own), 1),
             }
         )
-    if json:
+    if options.json:
         base.print_json(rows)
-        return
-    headings = ["rung", "seed", "stored", "networks to train", "epochs to train"]
+    else:
+        _say_plan(rows, expected, workers)
+
+
+def _say_plan(rows: list[dict[str, Any]], expected: estimates.Estimate, workers: int) -> None:
+    headings = ["rung", "seed", "stored", "networks to train", "epochs to train", "core time"]
     cells = [
         [row["rung"], str(row["seed"]), "yes" if row["stored"] else "no",
-         str(row["networks_to_train"]), str(row["epochs_to_train"])]
+         str(row["networks_to_train"]), str(row["epochs_to_train"]),
+         report.duration(row["estimated_s"])]
         for row in rows
     ]  # fmt: skip
     base.print_table(headings, cells, set(headings[1:]))
+    if expected.stages:
+        base.say(
+            f"\nAbout {report.duration(expected.wall_s)} with --jobs {workers}, by speeds measured "
+            f"on this machine; up to {expected.peak_mib:,.0f} MiB of memory a worker."
+        )
+
+
+def _calibrated(ladder: Ladder, options: Options) -> Calibration:
+    """Speeds of all that is to be trained; what is not known yet is measured, and kept."""
+    known = Calibration(options.runs_dir, options.device)
+    if not estimates.is_calibrated(ladder, _workers(ladder, options), known):
+        start = time.perf_counter()
+        from mnistladder import calibration, device
+
+        chosen = device.choose(options.device)
+        known.started(time.perf_counter() - start)
+        workers = _workers(ladder, options)
+        estimates.calibrate(
+            ladder, workers, known, lambda config, n: calibration.measure(config, n, chosen)
+        )
+        known.save()
+    return known
+
+
+def _workers(ladder: Ladder, options: Options) -> int:
+    return min(options.jobs or _default_jobs(options.device), max(len(ladder.missing), 1))

@@ -1,19 +1,23 @@
 """What `list`, `show`, `layers` and `validate` say of configs."""
 
 from inspect import getdoc
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from mnistladder import cost, loading, report, results
 from mnistladder.cli import base
 from mnistladder.config import Config, Phase, Ramp, Rung, layer_table, recipe, resolved
+from mnistladder.data import MNIST_SIZES, find
 from mnistladder.errors import ConfigError, UsageError
 from mnistladder.layers import LAYERS, installed_layers
 from mnistladder.records import digest
+from mnistladder.speeds import Calibration
+from mnistladder.stages import member_stages
 
 
 def rungs(runs_dir: Path) -> list[dict[str, Any]]:
-    """The shipped rungs; `done` says whether the board has a result of the config as it is now."""
+    """Rungs, then variants; `done`: the board has a result of the config as it is now."""
     done = {record["config_sha256"] for record in results.load_board(runs_dir / results.BOARD)}
     return [
         {
@@ -23,21 +27,29 @@ def rungs(runs_dir: Path) -> list[dict[str, Any]]:
             "epochs": rung.config.epochs,
             "members": rung.config.members,
             "published_accuracy": _published(rung.config),
+            "variant_of": loading.rung_of(rung.name),
             "done": digest(recipe(rung.config)) in done,
         }
-        for rung in map(loading.load_rung, loading.shipped_names())
+        for rung in map(loading.load_rung, [*loading.shipped_names(), *loading.variant_names()])
     ]
 
 
 def say_rungs(rows: list[dict[str, Any]]) -> None:
-    cells = [
-        [row["name"], row["title"], report.times(row["members"], f"{row['parameters']:,}"),
-         report.times(row["members"], str(row["epochs"])), _percent(row["published_accuracy"]),
-         "done" if row["done"] else "-"]
-        for row in rows
-    ]  # fmt: skip
-    headings = ["rung", "what is new", "parameters", "epochs", "published", "done"]
-    base.print_table(headings, cells, {"parameters", "epochs", "published"})
+    """The ladder as one table, the variants as another."""
+    for heading, part in (
+        ("rung", [row for row in rows if not row["variant_of"]]),
+        ("variant", [row for row in rows if row["variant_of"]]),
+    ):
+        cells = [
+            [row["name"], row["title"], report.times(row["members"], f"{row['parameters']:,}"),
+             report.times(row["members"], str(row["epochs"])), _percent(row["published_accuracy"]),
+             "done" if row["done"] else "-"]
+            for row in part
+        ]  # fmt: skip
+        if heading == "variant":
+            base.say("")
+        headings = [heading, "what is new", "parameters", "epochs", "published", "done"]
+        base.print_table(headings, cells, {"parameters", "epochs", "published"})
 
 
 def layers() -> list[dict[str, Any]]:
@@ -83,7 +95,7 @@ def about(rung: Rung, runs_dir: Path) -> dict[str, Any]:
     """A config with its layers, shapes, parameters and cost, as plain data."""
     config = rung.config
     images = cost.images_to_train(config)
-    speed = cost.images_per_second(config, results.load_board(runs_dir / results.BOARD))
+    seconds, source = _seconds(config, runs_dir)
     return {
         "name": rung.name,
         "overrides": list(rung.overrides),
@@ -104,9 +116,20 @@ def about(rung: Rung, runs_dir: Path) -> dict[str, Any]:
             "multiply_adds_per_image": cost.multiply_adds(config),
             "images_to_train": images,
             "activation_bytes_per_batch": cost.activation_bytes(config),
-            "estimated_train_s": None if speed is None else round(images / speed, 1),
+            "estimated_train_s": None if seconds is None else round(seconds, 1),
+            "estimated_from": source,
         },
     }
+
+
+def _seconds(config: Config, runs_dir: Path) -> tuple[float | None, str | None]:
+    """Core time of all members on MNIST, and what that is known from."""
+    known = Calibration(runs_dir, "auto").any_speed(config)
+    if known:
+        stages = chain.from_iterable(member_stages(config, 0, find("mnist")))
+        return sum(known.stage_s(stage, *MNIST_SIZES) for stage in stages), "calibration"
+    speed = cost.images_per_second(config, results.load_board(runs_dir / results.BOARD))
+    return (None, None) if speed is None else (cost.images_to_train(config) / speed, "board")
 
 
 def _show_layers(config: Config) -> None:
@@ -152,6 +175,9 @@ def _show_cost(about: dict[str, Any]) -> None:
     )
     seconds = about["estimated_train_s"]
     if seconds is None:
-        base.say("            time unknown until a first rung has run on this machine")
+        base.say(
+            "            time unknown; `mnistladder ladder --all --dry-run` measures it in 10 s"
+        )
     else:
-        base.say(f"            about {report.duration(seconds)} of training, by the speed measured")
+        how = "measured on this machine" if about["estimated_from"] == "calibration" else "scaled"
+        base.say(f"            about {report.duration(seconds)} of one core, by speeds {how}")

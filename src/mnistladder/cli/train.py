@@ -71,7 +71,9 @@ def ladder(
     keep_going: Annotated[
         bool, typer.Option("--keep-going", help="Climb on after a rung failed.")
     ] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be trained.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be trained, and how long.")
+    ] = False,
     device: Device = "auto",
     jobs: Jobs = None,
     stack: Stack = None,
@@ -93,6 +95,6 @@ def ladder(
     )  # fmt: skip
     chosen = select_rungs(rungs or [])
     if dry_run:
-        climb.say_plan(climb.plan(chosen, options), json)
+        climb.say_plan(climb.plan(chosen, options), options)
     else:
         climb.climb(chosen, options)

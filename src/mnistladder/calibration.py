@@ -1,0 +1,74 @@
+"""How fast this machine trains given networks, measured in a second each, on noise."""
+
+import time
+from collections.abc import Callable
+
+import torch
+
+from mnistladder import optimize, predict, stack, train
+from mnistladder.config import Config, Phase
+from mnistladder.device import make_deterministic
+from mnistladder.member import Member
+from mnistladder.speeds import Speed
+from mnistladder.train import Images
+
+BUDGET_S = 0.5
+STATISTICS = (33.3, 78.6)
+EVALUATED = predict.BATCH
+
+
+def measure(config: Config, networks: int, device: torch.device) -> Speed:
+    """Seconds an image of the config's networks, so many trained as one."""
+    make_deterministic()
+    members = [Member.new(config, seed, STATISTICS, device) for seed in range(networks)]
+    joined = stack.join(config, members)
+    loss = optimize.make_loss(config)
+
+    def steps(count: int) -> float:
+        images = _noise(count * config.batch_size, device)
+        generators = [train.stream(seed, "dropout", 0, device) for seed in range(networks)]
+        inputs = train.side_by_side([images] * networks)
+        return _seconds(
+            lambda: train.run_epoch(
+                joined, loss, inputs, config.batch_size, [1e-4] * count, generators
+            ),
+            device,
+        )
+
+    steps(2)
+    count = max(5, int(BUDGET_S / max(steps(3) / 3, 1e-5)))
+    each = steps(count) / (count * config.batch_size * networks)
+    test = _noise(4 * EVALUATED, device).images
+    predict.probabilities(members[0].network, test[:EVALUATED])
+    evaluate = _seconds(lambda: predict.probabilities(members[0].network, test), device)
+    return Speed(each, _assemble_s(config, device), evaluate / len(test))
+
+
+def _assemble_s(config: Config, device: torch.device) -> float:
+    """Seconds an image that augmentation takes; 0 where there is none."""
+    if not config.augment:
+        return 0.0
+    images = _noise(4096, device)
+    phase = Phase(epochs=1, lr=1e-3, augment=True)
+    plain = config.model_copy(update={"phases": (phase,)})
+
+    def assemble() -> object:
+        return train.assemble_epoch(images, None, plain, phase, 0, 0)
+
+    assemble()
+    return _seconds(assemble, device) / len(images)
+
+
+def _noise(count: int, device: torch.device) -> Images:
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randint(0, 256, (count, 1, 28, 28), dtype=torch.uint8, generator=generator)
+    labels = torch.randint(0, 10, (count,), generator=generator)
+    return Images(images.to(device), labels.to(device))
+
+
+def _seconds(work: Callable[[], object], device: torch.device) -> float:
+    start = time.perf_counter()
+    work()
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter() - start

@@ -1,0 +1,72 @@
+"""Our epochs beside those of the article's log."""
+
+import json
+import math
+from functools import cache
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mnistladder.loading import rung_of
+from mnistladder.records import Record
+
+ABOUT = (
+    "Ours are means over seeds and members. Distance: the mean of |log(our loss / published loss)| "
+    "over the epochs that both have; 0.1 is about ten percent."
+)
+
+
+@cache
+def published() -> dict[str, dict[str, list[float]]]:
+    """By rung, the log's training loss and test accuracy in percent after each epoch."""
+    data = json.loads(Path(__file__).with_name("published.json").read_text())
+    curves: dict[str, dict[str, list[float]]] = data["curves"]
+    return curves
+
+
+def distance(ours: list[float], theirs: list[float]) -> float | None:
+    """Mean absolute log-ratio over the epochs both have; None where there are none."""
+    pairs = list(zip(ours, theirs, strict=False))
+    if not pairs:
+        return None
+    return sum(abs(math.log(a / b)) for a, b in pairs) / len(pairs)
+
+
+def beside_published(results: list[Record]) -> list[dict[str, Any]]:
+    """For each rung, a row an epoch and the distance; variants beside the log of their rung."""
+    tables = []
+    known = [record for record in results if "curve" in record and not record["overrides"]]
+    for name, group in groupby(known, key=lambda record: record["rung"]):
+        records = list(group)
+        loss = _mean([record["curve"]["loss"] for record in records])
+        accuracy = _mean([record["curve"]["test_accuracy"] for record in records])
+        log = published().get(rung_of(name) or name, {"loss": [], "test_accuracy": []})
+        tables.append(
+            {
+                "rung": name,
+                "title": records[0]["title"],
+                "n": len(records),
+                "epochs": [
+                    {
+                        "epoch": epoch + 1,
+                        "loss": loss[epoch],
+                        "published loss": _at(log["loss"], epoch),
+                        "test accuracy %": accuracy[epoch],
+                        "published accuracy %": _at(log["test_accuracy"], epoch),
+                    }
+                    for epoch in range(len(loss))
+                ],
+                "distance": distance(loss, log["loss"]),
+            }
+        )
+    return tables
+
+
+def _mean(curves: list[list[float]]) -> list[float]:
+    return [float(value) for value in np.mean(curves, axis=0)]
+
+
+def _at(values: list[float], epoch: int) -> float | None:
+    return values[epoch] if epoch < len(values) else None

@@ -1,0 +1,40 @@
+"""Our epochs beside the published ones."""
+
+import math
+
+import pytest
+
+from mnistladder import curves
+from mnistladder.loading import load_rung, shipped_names
+
+
+def record(rung, losses, seed=0):
+    curve = {"loss": losses, "test_accuracy": [90.0] * len(losses)}
+    return {"rung": rung, "overrides": [], "title": "T", "seed": seed, "curve": curve}
+
+
+def test_distance_is_the_mean_log_ratio_over_common_epochs():
+    assert curves.distance([2.0, 1.0, 7.0], [1.0, 1.0]) == pytest.approx(math.log(2) / 2)
+    assert curves.distance([1.0, 3.0], [1.0, 3.0]) == 0
+    assert curves.distance([1.0], []) is None
+
+
+def test_published_log_has_the_epochs_that_our_configs_train():
+    assert curves.published().keys() == set(shipped_names()[:11])
+    for name, log in curves.published().items():
+        assert len(log["loss"]) == len(log["test_accuracy"]) == load_rung(name).config.epochs
+        assert all(0 < accuracy < 100 for accuracy in log["test_accuracy"])
+
+
+def test_variant_stands_beside_the_log_of_its_rung():
+    log = curves.published()["model11_annealing"]["loss"]
+    [table] = curves.beside_published([record("model11_annealing_constant", log)])
+    assert table["distance"] == 0
+    assert table["epochs"][3]["published loss"] == log[3]
+
+
+def test_seeds_are_averaged_and_what_has_no_log_has_no_distance():
+    both = [record("model12_averaging", [1.0], 0), record("model12_averaging", [3.0], 1)]
+    [table] = curves.beside_published(both)
+    assert (table["n"], table["epochs"][0]["loss"], table["distance"]) == (2, 2.0, None)
+    assert table["epochs"][0]["published loss"] is None

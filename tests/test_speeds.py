@@ -1,0 +1,62 @@
+"""Speeds are kept, for this machine only."""
+
+import pytest
+import small
+
+from mnistladder import environment
+from mnistladder.config import Augment
+from mnistladder.speeds import STORE_S, Calibration, Speed, network_key
+
+SPEED = Speed(train_s=1e-3, augment_s=1e-4, evaluate_s=1e-5)
+
+
+def test_stage_takes_what_its_epochs_take(source):
+    plan = small.phases(2, 3, pseudo_per_batch=16)
+    stages = [
+        level[0] for level in small.member_stages(small.tiny(phases=plan, pool="test"), 0, source)
+    ]
+    first, second = (SPEED.stage_s(stage, 600, 100) for stage in stages)
+    assert first == pytest.approx(2 * (600 * 1e-3 + 100 * 1e-5 + STORE_S))
+    assert second == pytest.approx(3 * (600 * 64 / 48 * 1e-3 + 100 * 1e-5 + STORE_S))
+
+
+def test_augmented_epochs_cost_more(source):
+    config = small.tiny(augment=Augment(rotate_deg=5), phases=small.phases(1, 1, augment=True))
+    stage = small.first_stage(config, source)
+    plain = 2 * (600 * 1e-3 + 100 * 1e-5 + STORE_S)
+    assert SPEED.stage_s(stage, 600, 100) == pytest.approx(plain + 600 * 1e-4)
+
+
+def test_what_was_measured_is_known_again(tmp_path):
+    first = Calibration(tmp_path, "cpu")
+    first.add(small.tiny(), 4, SPEED)
+    first.started(1.5)
+    first.save()
+    again = Calibration(tmp_path, "cpu")
+    assert again.speed(small.tiny(), 4) == SPEED == again.any_speed(small.tiny())
+    assert again.speed(small.tiny(), 1) is None
+    assert (again.start_s, again.start_mib) == (1.5, first.start_mib)
+    assert again.start_mib > 10
+
+
+def test_other_machine_knows_nothing(tmp_path, monkeypatch):
+    first = Calibration(tmp_path, "cpu")
+    first.add(small.tiny(), 1, SPEED)
+    first.save()
+    monkeypatch.setattr(environment, "cpu_name", lambda: "another processor")
+    assert Calibration(tmp_path, "cpu").speeds == {}
+
+
+def test_damaged_calibration_is_measured_again(tmp_path):
+    first = Calibration(tmp_path, "cpu")
+    first.save()
+    first.path.write_bytes(first.path.read_bytes()[:-9])
+    assert Calibration(tmp_path, "cpu").speeds == {}
+
+
+def test_speed_follows_from_the_network_and_not_from_its_plan():
+    config = small.tiny()
+    same = small.tiny(phases=small.phases(9), title="Other", members=3)
+    assert network_key(config, 2) == network_key(same, 2)
+    others = [(small.tiny(batch_size=32), 2), (small.tiny(model=small.LAYERS[3:]), 2), (config, 1)]
+    assert len({network_key(*other) for other in [(config, 2), *others]}) == 4
