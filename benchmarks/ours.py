@@ -43,7 +43,7 @@ def epoch(members: list[Member], digits: Digits, config: Config, images: int, nu
     ]
     joined = stack.join(config, members)
     train.run_epoch(
-        joined, optimize.make_loss(config), train.side_by_side(inputs), config.batch_size,
+        joined, optimize.make_loss(config), inputs, config.batch_size,
         [1e-3] * -(-images // config.batch_size),
         [train.stream(seed, "dropout", number) for seed in range(len(members))],
     )  # fmt: skip

@@ -3,6 +3,7 @@
 import json
 import sys
 import tempfile
+from collections import deque
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -39,7 +40,12 @@ def main() -> None:
 
     def assembly(augment: bool) -> float:
         plan = phase.model_copy(update={"augment": augment})
-        return seconds(lambda: train.assemble_epoch(digits.train, None, config, plan, 0, 0))
+        
+        def walk() -> None:
+            epoch = train.assemble_epoch(digits.train, None, config, plan, 0, 0)
+            deque(train.batches([epoch], config.batch_size), maxlen=0)
+
+        return seconds(walk)
 
     plain = assembly(augment=False)
     evaluation = seconds(lambda: predict.probabilities(member.network, digits.test.images))

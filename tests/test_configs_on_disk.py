@@ -124,7 +124,7 @@ def test_one_step_on_real_digits_gives_a_finite_loss_and_moves_every_weight(name
     inputs = train.assemble_epoch(few, few, config, phase, 0, 0)
     steps = -(-len(inputs) // config.batch_size)
     loss = train.run_epoch(
-        member, optimize.make_loss(config), inputs, config.batch_size, [1e-3] * steps,
+        member, optimize.make_loss(config), [inputs], config.batch_size, [1e-3] * steps,
         [train.stream(0, "dropout", 0)],
     ).item()  # fmt: skip
     assert math.isfinite(loss)

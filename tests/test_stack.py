@@ -100,7 +100,7 @@ def trained(config, images, seeds, together, epochs=1):
             ]
             whole = stack.join(config, group)
             losses += train.run_epoch(
-                whole, optimize.make_loss(config), train.side_by_side(inputs), config.batch_size,
+                whole, optimize.make_loss(config), inputs, config.batch_size,
                 [1e-3] * -(-len(images) // config.batch_size),
                 [train.stream(seed, "dropout", epoch) for seed in group_seeds],
             ).tolist()  # fmt: skip

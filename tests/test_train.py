@@ -84,7 +84,21 @@ def test_order_depends_on_seed_and_epoch_alone(phase):
 
 
 def epoch_of(digits, config, phase=0, seed=0, epoch=0):
-    return train.assemble_epoch(*digits, config, config.phases[phase], seed, epoch)
+    """All inputs of an epoch at once."""
+    return train.assemble_epoch(*digits, config, config.phases[phase], seed, epoch)[:]
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_batches_are_the_epochs_cut_up_and_side_by_side(digits, count):
+    epochs = [
+        train.assemble_epoch(*digits, AUGMENTED, AUGMENTED.phases[1], seed, 0)
+        for seed in range(count)
+    ]
+    whole = train.side_by_side([epoch[:] for epoch in epochs])
+    found = list(train.batches(epochs, 50))
+    assert [len(labels) for _, labels in found] == [50] * 10 + [12]
+    assert torch.equal(torch.cat([images for images, _ in found]), whole.images)
+    assert torch.equal(torch.cat([labels for _, labels in found]), whole.labels)
 
 
 AUGMENTED = small.tiny(augment=Augment(rotate_deg=10), phases=small.phases(1, 1, augment=True))
@@ -158,7 +172,7 @@ def new_member(config):
 def run(config, member, epoch, rates, clip_norm=None):
     """Loss, and weights after `run_epoch`."""
     loss = train.run_epoch(
-        member, optimize.make_loss(config), epoch, config.batch_size, rates,
+        member, optimize.make_loss(config), [epoch], config.batch_size, rates,
         [train.stream(0, "dropout", 0)], clip_norm,
     )  # fmt: skip
     return loss, vector(member.network.parameters())
@@ -188,7 +202,7 @@ def test_run_epoch_gives_the_same_bits_each_time_and_others_with_another_dropout
     for seed in (0, 0, 1):
         member = new_member(config)
         generator = train.stream(seed, "dropout", 0)
-        train.run_epoch(member, optimize.make_loss(config), epoch, 64, RATES, [generator])
+        train.run_epoch(member, optimize.make_loss(config), [epoch], 64, RATES, [generator])
         hashes.append(hash_weights(member.network))
     assert hashes[0] == hashes[1] != hashes[2]
 

@@ -12,8 +12,6 @@ from torch.nn import functional
 
 from mnistladder.config import Augment
 
-CHUNK = 1024  # images warped at a time, so that a chunk stays in the cache
-
 
 def draw_maps(ranges: Augment, count: int, generator: torch.Generator) -> Tensor:
     """Maps N x 2 x 3 from output to input positions, in (x, y) order, from -1 to 1 over an image.
@@ -39,11 +37,7 @@ def draw_maps(ranges: Augment, count: int, generator: torch.Generator) -> Tensor
 
 def warp(images: Tensor, maps: Tensor, interpolation: str) -> Tensor:
     """Images N x 1 x 28 x 28, bytes or floats, resampled by their maps; always floats."""
-    warped = torch.empty(images.shape, dtype=torch.float32, device=images.device)
-    for start in range(0, len(images), CHUNK):
-        part = slice(start, start + CHUNK)
-        grid = functional.affine_grid(maps[part], list(images[part].shape), align_corners=False)
-        warped[part] = functional.grid_sample(
-            images[part].float(), grid, interpolation, "border", align_corners=False
-        )
-    return warped
+    grid = functional.affine_grid(maps, list(images.shape), align_corners=False)
+    return functional.grid_sample(
+        images.float(), grid, interpolation, "border", align_corners=False
+    )

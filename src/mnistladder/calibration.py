@@ -27,10 +27,9 @@ def measure(config: Config, networks: int, device: torch.device) -> Speed:
     def steps(count: int) -> float:
         images = _noise(count * config.batch_size, device)
         generators = [train.stream(seed, "dropout", 0, device) for seed in range(networks)]
-        inputs = train.side_by_side([images] * networks)
         return _seconds(
             lambda: train.run_epoch(
-                joined, loss, inputs, config.batch_size, [1e-4] * count, generators
+                joined, loss, [images] * networks, config.batch_size, [1e-4] * count, generators
             ),
             device,
         )
@@ -53,7 +52,7 @@ def _assemble_s(config: Config, device: torch.device) -> float:
     plain = config.model_copy(update={"phases": (phase,)})
 
     def assemble() -> object:
-        return train.assemble_epoch(images, None, plain, phase, 0, 0)
+        return train.assemble_epoch(images, None, plain, phase, 0, 0)[:]
 
     assemble()
     return _seconds(assemble, device) / len(images)

@@ -46,6 +46,14 @@ class Phase(Model):
     pseudo_per_batch: int = Field(
         0, ge=0, description="of each batch, images whose labels the members guessed"
     )
+    new_stage: bool = Field(
+        False, description="store what came before by itself, to share it with other rungs"
+    )
+
+    @property
+    def begins_stage(self) -> bool:
+        """Pseudo-labelling always does: all members must be trained that far."""
+        return self.new_stage or self.pseudo_per_batch > 0
 
 
 class Augment(Model):

@@ -15,7 +15,7 @@ RECIPE_VERSION = 2  # raised when the engine computes something else from the sa
 
 @dataclass(frozen=True)
 class Stage:
-    """A member's phases from its previous stage up to the next pseudo-labelling point."""
+    """A member's phases from its previous stage up to the next one that begins a stage."""
 
     config: Config
     seed: int  # the member's
@@ -65,7 +65,10 @@ class Stage:
         content: dict[str, Any] = recipe(self.config)
         for irrelevant in ("members", "pool"):
             content.pop(irrelevant, None)
-        content["phases"] = content["phases"][: self.phase_count]
+        content["phases"] = [
+            {key: value for key, value in phase.items() if key != "new_stage"}
+            for phase in content["phases"][: self.phase_count]
+        ]
         if not any(phase.augment for phase in self.config.phases[: self.phase_count]):
             content.pop("augment", None)
         if plugins := plugin_versions(self.config.model):
@@ -88,21 +91,21 @@ class Stage:
 
 
 def member_stages(config: Config, seed: int, source: Source) -> list[list[Stage]]:
-    """The stages of a rung's members at a root seed, one list for each point of labelling.
+    """The stages of a rung's members at a root seed, one list for each phase that begins one.
 
     Within a list the order is that of the members; the last list is the finished rung.
     """
-    points = [i for i, phase in enumerate(config.phases) if phase.pseudo_per_batch]
+    points = [i for i, phase in enumerate(config.phases) if i and phase.begins_stage]
     levels: list[list[Stage]] = []
     for first, end in zip([0, *points], [*points, len(config.phases)], strict=True):
-        before = levels[-1] if levels else []
-        teachers = tuple(stage.key for stage in before)
+        before = tuple(stage.key for stage in levels[-1]) if levels else ()
+        teachers = before if config.phases[first].pseudo_per_batch else ()
         levels.append(
             [
                 Stage(config, member, end, source, key, teachers, first)
                 for member, key in zip(
                     member_seeds(seed, config.members),
-                    teachers or [None] * config.members,
+                    before or [None] * config.members,
                     strict=True,
                 )
             ]

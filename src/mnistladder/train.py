@@ -1,6 +1,6 @@
 """The training engine: an epoch's inputs, then the only hot loop. No files, no terminal."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -12,6 +12,8 @@ from mnistladder.member import Member
 from mnistladder.modules import Dropout
 from mnistladder.optimize import Loss
 from mnistladder.streams import Purpose, derive_seed
+
+PART = 1024  # images of each network made at a time
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,9 @@ class Images:
 
     def __len__(self) -> int:
         return len(self.images)
+
+    def __getitem__(self, part: slice) -> "Images":
+        return Images(self.images[part], self.labels[part])
 
 
 def stream(
@@ -62,6 +67,42 @@ def mixed_order(
     return torch.cat([part for batch in batches for part in batch])
 
 
+@dataclass(frozen=True)
+class Epoch:
+    """A network's inputs for one epoch; its images are gathered and warped a part at a time.
+
+    So an epoch takes no memory to speak of, and a part is still in the cache when it is used.
+    """
+
+    train: Images
+    pool: Images | None
+    order: Tensor  # indices into the training images, then the pool's
+    maps: Tensor | None  # of `draw_maps`, if images are distorted
+    interpolation: str
+
+    def __len__(self) -> int:
+        return len(self.order)
+
+    def __getitem__(self, part: slice) -> Images:
+        images, labels = self._gather(self.order[part])
+        if self.maps is not None:
+            images = warp(images, self.maps[part], self.interpolation)
+        return Images(images, labels)
+
+    def _gather(self, order: Tensor) -> tuple[Tensor, Tensor]:
+        """Images and labels in that order; where to look is no branch, which a GPU waits for."""
+        if self.pool is None:
+            return self.train.images[order], self.train.labels[order]
+        count = len(self.train)
+        ours, theirs = order.clamp(max=count - 1), (order - count).clamp(min=0)
+        images = torch.where(
+            (order < count)[:, None, None, None], self.train.images[ours], self.pool.images[theirs]
+        )
+        return images, torch.where(
+            order < count, self.train.labels[ours], self.pool.labels[theirs]
+        )
+
+
 def assemble_epoch(
     train: Images,
     pool: Images | None,
@@ -69,43 +110,46 @@ def assemble_epoch(
     phase: spec.Phase,
     seed: int,
     epoch: int,
-) -> Images:
-    """All that is random about an epoch's inputs: images in order, distorted if so planned.
+) -> Epoch:
+    """All that is random about an epoch's inputs: the images' order, and distortions if planned.
 
     `epoch` counts the member's epochs from 0 across phases; `pool` carries the guessed labels.
     """
-    count = len(train)
-    order = mixed_order(count, len(pool) if pool else 0, config, phase, seed, epoch)
-    order = order.to(train.images.device)
-    if phase.pseudo_per_batch and pool:
-        train = Images(
-            torch.cat([train.images, pool.images]), torch.cat([train.labels, pool.labels])
-        )
-    images, labels = train.images[order], train.labels[order]
-    if phase.augment and config.augment:
-        maps = draw_maps(config.augment, len(images), stream(seed, "augment", epoch))
-        images = warp(images, maps.to(images.device), config.augment.interpolation)
-    return Images(images, labels)
+    device = train.images.device
+    order = mixed_order(len(train), len(pool) if pool else 0, config, phase, seed, epoch)
+    guessed = pool if phase.pseudo_per_batch else None
+    if not (phase.augment and config.augment):
+        return Epoch(train, guessed, order.to(device), None, "")
+    maps = draw_maps(config.augment, len(order), stream(seed, "augment", epoch)).to(device)
+    return Epoch(train, guessed, order.to(device), maps, config.augment.interpolation)
 
 
 def side_by_side(epochs: Sequence[Images]) -> Images:
-    """The epochs of networks that train together as one, its channels last in memory."""
+    """The images of networks that train together as one, its channels last in memory."""
     if len(epochs) == 1:
         return epochs[0]
     pixels = torch.stack([epoch.images[:, 0] for epoch in epochs], dim=-1)
     return Images(pixels.movedim(-1, 1), torch.stack([epoch.labels for epoch in epochs], dim=1))
 
 
+def batches(epochs: Sequence[Epoch | Images], batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Images and labels batch by batch, those of several networks side by side."""
+    size = batch_size * max(1, PART // batch_size)
+    for start in range(0, len(epochs[0]), size):
+        part = side_by_side([epoch[start : start + size] for epoch in epochs])
+        yield from zip(part.images.split(batch_size), part.labels.split(batch_size), strict=True)
+
+
 def run_epoch(
     member: Member,
     loss_function: Loss,
-    epoch: Images,
+    epochs: Sequence[Epoch | Images],
     batch_size: int,
     rates: list[float],
     generators: Sequence[torch.Generator],
     clip_norm: float | None = None,
 ) -> Tensor:
-    """Trains on the assembled images, batch by batch; the mean loss per image of each network, K.
+    """Trains K networks in one, an epoch for each, batch by batch; their mean losses per image, K.
 
     `rates` is the learning rate of each step; a network's generator draws its dropout masks.
     """
@@ -116,9 +160,8 @@ def run_epoch(
         if isinstance(module, Dropout)
     ]
     members = len(generators)
-    total = torch.zeros(members, device=epoch.images.device)
-    batches = zip(epoch.images.split(batch_size), epoch.labels.split(batch_size), strict=True)
-    for rate, (images, labels) in zip(rates, batches, strict=True):
+    total = torch.zeros(members, device=weights.device)
+    for rate, (images, labels) in zip(rates, batches(epochs, batch_size), strict=True):
         for module, masks in dropouts:
             module.mask = next(masks)
         each = zip(
@@ -133,4 +176,4 @@ def run_epoch(
         optimizer.param_groups[0]["lr"] = rate
         optimizer.step()
         total += losses.detach() * len(labels)
-    return total / len(epoch)
+    return total / len(epochs[0])

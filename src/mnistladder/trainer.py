@@ -158,13 +158,12 @@ class Trainer:
             trainees = trainees * 2  # the last of a stack trains beside its twin, for the same bits
         config, (index, within) = stage.config, stage.position(epoch)
         phase = config.phases[index]
-        inputs = train.side_by_side(
-            [
-                train.assemble_epoch(digits.train, t.pool, config, phase, t.stage.seed, epoch)
-                for t in trainees
-            ]
-        )
-        rates = optimize.learning_rates(phase, within, -(-len(inputs) // config.batch_size))
+        inputs = [
+            train.assemble_epoch(digits.train, t.pool, config, phase, t.stage.seed, epoch)
+            for t in trainees
+        ]
+        images = len(inputs[0])
+        rates = optimize.learning_rates(phase, within, -(-images // config.batch_size))
         joined = stack.join(config, [trainee.member for trainee in trainees])
         if self.overlap:
             self.overlap.attach(joined)
@@ -176,7 +175,7 @@ class Trainer:
             ).tolist()  # fmt: skip
         stack.split(joined, [trainee.member for trainee in trainees])
         lr = rates[0] if rates[0] == rates[-1] else [rates[0], rates[-1]]
-        return losses, {"epoch": epoch + 1, "phase": index, "lr": lr, "images": len(inputs)}
+        return losses, {"epoch": epoch + 1, "phase": index, "lr": lr, "images": images}
 
     def _finish(self, trainee: Trainee, digits: Digits) -> None:
         probabilities = trainee.probabilities
