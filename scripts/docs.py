@@ -5,6 +5,8 @@
     <!-- begin: mnistladder list -->
     (its output)
     <!-- end -->
+
+and its command may be `python SCRIPT` as well.
 """
 
 import contextlib
@@ -12,22 +14,27 @@ import io
 import json
 import os
 import re
+import runpy
 import shlex
 import sys
 from pathlib import Path
 
 TOP = Path(__file__).parents[1]
-BLOCK = re.compile(r"(<!-- begin: mnistladder (.*?) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
+BLOCK = re.compile(r"(<!-- begin: (.*?) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
 EXPECT = re.compile(r"^# Expect: .*\n(?:#  {9}.*\n)*", re.MULTILINE)
 
 
-def run(arguments: str) -> str:
-    """What `mnistladder ARGUMENTS` prints on stdout in a checkout."""
+def run(command: str) -> str:
+    """What `mnistladder ...` or `python SCRIPT` prints on stdout in a checkout."""
     from mnistladder.cli import app
 
     output = io.StringIO()
+    program, *arguments = shlex.split(command)
     with contextlib.redirect_stdout(output), contextlib.chdir(TOP):
-        app(shlex.split(arguments), standalone_mode=False)
+        if program == "python":
+            runpy.run_path(arguments[0], run_name="__main__")
+        else:
+            app(arguments, standalone_mode=False)
     return "\n".join(line.rstrip() for line in output.getvalue().splitlines()) + "\n"
 
 
@@ -36,7 +43,8 @@ def readme(text: str) -> str:
 
     def block(match: re.Match[str]) -> str:
         output = run(match[2])
-        body = output if "--format markdown" in match[2] else f"```text\n{output}```\n"
+        is_markdown = "--format markdown" in match[2] or match[2].startswith("python ")
+        body = output if is_markdown else f"```text\n{output}```\n"
         return match[1] + body + match[4]
 
     return BLOCK.sub(block, text)
@@ -45,9 +53,10 @@ def readme(text: str) -> str:
 def expectation(rung: str) -> str:
     """The `Expect:` lines of a config's header, from the committed board."""
     from mnistladder import report, results
+    from mnistladder.rows import make_rows
 
     board = results.load_board(TOP / "results" / results.BOARD)
-    rows = report.make_rows(r for r in board if r["rung"] == rung and not r["overrides"])
+    rows = make_rows(r for r in board if r["rung"] == rung and not r["overrides"])
     if not rows:
         return "# Expect:   not measured yet\n"
     row = rows[0]
@@ -65,7 +74,7 @@ def generated() -> dict[Path, str]:
     from mnistladder.schema import config_schema
 
     files = {TOP / "README.md": readme((TOP / "README.md").read_text())}
-    for path in sorted((TOP / "configs").glob("*.yaml")):
+    for path in sorted((TOP / "configs").rglob("*.yaml")):
         files[path] = EXPECT.sub(expectation(path.stem), path.read_text(), count=1)
     schema = json.dumps(config_schema(), indent=1) + "\n"
     return {**files, TOP / "configs" / "schema.json": schema}

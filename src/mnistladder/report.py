@@ -56,9 +56,9 @@ def cells(row: Row) -> list[str]:
 def step_text(step: Step) -> str:
     """The change of the mean number of errors, its interval and p; `~` if it may be chance."""
     low, high = step.comparison.interval
-    change = _interval((-high, -low), step.comparison.fewer)
+    change = _interval((0 - high, 0 - low), step.comparison.fewer)
     sign = "" if step.is_significant else "~ "
-    return f"{sign}{-step.comparison.fewer:+.1f} [{change}], p {p_text(step.p)}"
+    return f"{sign}{0 - step.comparison.fewer:+.1f} [{change}], p {p_text(step.p)}"
 
 
 def comparison_text(about: dict[str, Any]) -> str:

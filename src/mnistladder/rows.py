@@ -162,7 +162,8 @@ def wrong_masks(
 ) -> list[list[NDArray[np.bool_]]]:
     """Of both groups, for each seed, which of the test images that all score it got wrong."""
     groups = [list(results), list(others)]
-    spans = [record["scored"] for group in groups for record in group]
+    every = [record for group in groups for record in group]
+    spans = [record.get("scored", [0, record["test_images"]]) for record in every]
     first, end = max(span[0] for span in spans), min(span[1] for span in spans)
     images = np.arange(first, end)
     return [

@@ -62,8 +62,12 @@ def report(
 
 
 def _records(runs_dir: Path) -> list[Record]:
-    """The whole records where they are, else what the leaderboard has of them."""
-    return list(results.all_results(runs_dir)) or results.load_board(runs_dir / results.BOARD)
+    """The whole records where they are, else what the leaderboard has of them.
+
+    Raises CorruptError if either was edited.
+    """
+    board = results.load_board(runs_dir / results.BOARD)
+    return list(results.all_results(runs_dir)) or board
 
 
 def _check(rows: list[Row]) -> None:
