@@ -3,8 +3,8 @@
 import json
 import sys
 import tempfile
-from collections import deque
 import time
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from statistics import median
@@ -40,7 +40,7 @@ def main() -> None:
 
     def assembly(augment: bool) -> float:
         plan = phase.model_copy(update={"augment": augment})
-        
+
         def walk() -> None:
             epoch = train.assemble_epoch(digits.train, None, config, plan, 0, 0)
             deque(train.batches([epoch], config.batch_size), maxlen=0)

@@ -20,8 +20,8 @@ stages predict loading
 cost members device member speeds contested
 results overlap train stack rows curves
 digits calibration report
-trainer
-executors progress doctor
+targets trainer
+executors progress doctor provenance
 ladder
 estimates
 cli

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -139,6 +140,43 @@ def test_edited_board_is_refused_and_rebuilt_from_the_records(climbed):
     assert mnistladder("report", cwd=folder).returncode == 4
     assert mnistladder("leaderboard", "--rebuild", cwd=folder).returncode == 0
     assert board.read_bytes() == honest
+
+
+def test_verify_passes_and_one_changed_byte_ends_it_with_code_4(climbed, digits_dir, tmp_path):
+    folder, _ = climbed
+    shutil.copytree(folder / "runs", tmp_path / "runs")
+    verify = ["verify", "--data-dir", digits_dir]
+    done = mnistladder(*verify, "--all", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("verified, probabilities bit for bit") == 6
+    [row] = json.loads(mnistladder(*verify, "model02_normalized", "--json", cwd=tmp_path).stdout)
+    assert (row["verified"], row["changed_predictions"]) == (True, 0)
+    for path in (tmp_path / "runs").glob("members/*/checkpoint.safetensors"):
+        content = bytearray(path.read_bytes())
+        content[5000] ^= 1
+        path.write_bytes(content)
+    done = mnistladder(*verify, "model02_normalized", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (4, "")
+    assert "checkpoint.safetensors: damaged" in done.stderr
+
+
+def test_reproduce_finds_no_difference_and_repeats_stacking(climbed, digits_dir):
+    folder, _ = climbed
+    arguments = ["reproduce", "model02_normalized", "--seed", 1, "--data-dir", digits_dir]
+    done = mnistladder(*arguments, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    assert "No difference in 5 epochs: the same weights, bit for bit." in done.stdout
+    found = json.loads(mnistladder(*arguments, "--json", "--quiet", cwd=folder).stdout)
+    assert (found["same"], found["first_difference"], found["other_machine"]) == (True, None, {})
+    assert found["folder"].endswith("-2")
+
+
+def test_verify_without_networks_says_to_reproduce(climbed, digits_dir, tmp_path):
+    folder, _ = climbed
+    shutil.copytree(folder / "runs" / "results", tmp_path / "runs" / "results")
+    done = mnistladder("verify", "--all", "--data-dir", digits_dir, cwd=tmp_path)
+    assert done.returncode == 2
+    assert "train them: mnistladder reproduce" in done.stderr
 
 
 def test_list_json_has_the_promised_fields_and_knows_what_is_done(climbed):

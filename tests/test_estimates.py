@@ -12,10 +12,11 @@ import torch
 from mnistladder import calibration, cost, estimates
 from mnistladder.config import Rung
 from mnistladder.executors import InProcess
-from mnistladder.ladder import Ladder, Target
+from mnistladder.ladder import Ladder
 from mnistladder.layers import Conv, Dense, Flatten, MaxPool, Normalize, Relu
 from mnistladder.loading import load_rung
 from mnistladder.speeds import Calibration, Speed
+from mnistladder.targets import Target
 
 CPU = torch.device("cpu")
 DENSE = (Normalize(), Flatten(), Dense(out=400), Relu(), Dense(out=10))

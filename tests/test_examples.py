@@ -3,8 +3,9 @@
 import pytest
 
 from mnistladder.executors import InProcess
-from mnistladder.ladder import Climbed, Ladder, Target
+from mnistladder.ladder import Climbed, Ladder
 from mnistladder.loading import load_rung
+from mnistladder.targets import Target
 
 LENET = """\
 title: LeNet-5

@@ -18,9 +18,10 @@ from mnistladder.data import Source
 from mnistladder.errors import CorruptError, ExitCode
 from mnistladder.events import EpochDone, Failed, Finished, Started
 from mnistladder.executors import InProcess, LocalProcesses, Place, places
-from mnistladder.ladder import Climbed, Fallen, Ladder, Target, stack_size
+from mnistladder.ladder import Climbed, Fallen, Ladder, stack_size
 from mnistladder.layers import Dense, Flatten, Relu
 from mnistladder.members import Members
+from mnistladder.targets import Target
 from mnistladder.trainer import Trainer
 
 CPU = torch.device("cpu")

@@ -80,7 +80,11 @@ WRONG_LINE_5 = [
     ("label_smoothing: true", 18, "`label_smoothing`: expected a number, found true"),
     ("label_smoothing: 1", 18, "`label_smoothing`: expected less than 1, found 1"),
     ("loss: mse", 7, "`loss`: expected 'cross_entropy' or 'clipped_cross_entropy', found 'mse'"),
-    ("pool: train", 7, "`pool`: expected 'test', 'test_first_half' or 'test_second_half', found 'train'"),
+    (
+        "pool: train",
+        7,
+        "`pool`: expected 'test', 'test_first_half' or 'test_second_half', found 'train'",
+    ),
     ("published: {}", 1, "missing key `accuracy`"),
     ("published: {accuracy: 101}", 23, "`accuracy`: expected less than or equal to 100"),
     ("augment: {zom: 0.1}", 11, "unknown key `zom`; did you mean `zoom`?"),

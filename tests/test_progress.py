@@ -8,9 +8,9 @@ from rich.console import Console
 
 from mnistladder.errors import ExitCode
 from mnistladder.events import EpochDone, Failed, Finished, Notice, Started
-from mnistladder.ladder import Target
 from mnistladder.loading import load_rung
 from mnistladder.progress import LiveReporter, PlainReporter, Reporter, make_reporter
+from mnistladder.targets import Target
 
 ROW = {"epoch": 1, "loss": 0.5, "test_errors": 7, "images": 512, "train_s": 2.0, "eval_s": 0.5}
 

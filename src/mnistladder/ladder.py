@@ -1,46 +1,19 @@
 """Rungs and seeds -> a graph of stages -> results. What is stored already is not trained again."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass
-from functools import cached_property
-from itertools import chain
 from pathlib import Path
 
-import numpy as np
-
-from mnistladder import results, storage
-from mnistladder.config import Config, Rung, recipe, resolved
-from mnistladder.cost import multiply_adds, stage_work
-from mnistladder.data import MNIST_SHA256, Source
+from mnistladder import results
+from mnistladder.cost import stage_work
 from mnistladder.errors import CorruptError, DataError, ExitCode
 from mnistladder.events import Event, Failed
 from mnistladder.executors import Executor, Job
-from mnistladder.members import Members, mean_probabilities
-from mnistladder.records import Record, digest
-from mnistladder.stages import Stage, member_stages
-
-
-@dataclass(frozen=True)
-class Target:
-    """A rung at a root seed: what is to be climbed."""
-
-    rung: Rung
-    seed: int
-    source: Source
-
-    @cached_property
-    def levels(self) -> list[list[Stage]]:
-        return member_stages(self.rung.config, self.seed, self.source)
-
-    @property
-    def stages(self) -> Iterator[Stage]:
-        return chain.from_iterable(self.levels)
-
-    @cached_property
-    def result_id(self) -> str:
-        """Follows from the rung's name and its members' keys; training again gives the same id."""
-        return digest([self.rung.name, [stage.key for stage in self.levels[-1]]])[:16]
+from mnistladder.members import Members
+from mnistladder.records import Record
+from mnistladder.stages import Stage
+from mnistladder.targets import Target, make_result
 
 
 @dataclass(frozen=True)
@@ -68,10 +41,20 @@ LEAST_TO_STACK = 4
 class Ladder:
     """Targets, the folder they are stored in, and the stages that are still to be trained."""
 
-    def __init__(self, targets: Sequence[Target], runs: Path, largest_stack: int = 1) -> None:
-        """Targets may be stored already; stacks have no more networks than `largest_stack`."""
+    def __init__(
+        self,
+        targets: Sequence[Target],
+        runs: Path,
+        largest_stack: int = 1,
+        stacked: Set[str] | None = None,
+    ) -> None:
+        """Targets may be stored already; stacks have no more networks than `largest_stack`.
+
+        `stacked` are the keys of the stages to be stacked, where that is not for us to choose.
+        """
         self.targets = targets
         self.largest_stack = largest_stack
+        self.stacked = self._alike() if stacked is None else stacked
         self.runs = runs
         self.members = Members(runs)
         known = {
@@ -87,17 +70,17 @@ class Ladder:
             if not self.members.is_stored(stage.key)
         }
 
-    @cached_property
-    def _stacked_plans(self) -> set[str]:
-        """Plans whose networks train stacked: it depends on what is asked for, not on the workers.
+    def _alike(self) -> set[str]:
+        """Stages that train stacked: it depends on what is asked for, not on the workers.
 
         Fewer networks than two stacks of two could leave a core idle; those train alone.
         """
-        stages = {stage.key: stage for target in self.targets for stage in target.stages}
-        counts = Counter(stage.plan for stage in stages.values() if stage.is_stackable)
         if self.largest_stack < 2:
             return set()
-        return {plan for plan, count in counts.items() if count >= LEAST_TO_STACK}
+        stages = {stage.key: stage for target in self.targets for stage in target.stages}
+        stackable = [stage for stage in stages.values() if stage.is_stackable]
+        counts = Counter(stage.plan for stage in stackable)
+        return {stage.key for stage in stackable if counts[stage.plan] >= LEAST_TO_STACK}
 
     def climb(
         self, executor: Executor | None, emit: Callable[[Event], None], keep_going: bool = False
@@ -138,19 +121,22 @@ class Ladder:
 
     def stacked_with(self, stage: Stage, workers: int) -> int:
         """How many networks a missing stage will train with, itself included."""
-        if stage.plan not in self._stacked_plans:
+        if stage.key not in self.stacked:
             return 1
-        alike = sum(other.plan == stage.plan for other in self.missing.values())
+        alike = sum(self._fit(stage, other) for other in self.missing.values())
         return stack_size(alike, workers, self.largest_stack)
 
     def _next_job(self, ready: list[Stage], workers: int) -> Job:
         """The first stage that is ready, with its share of those that may be stacked with it."""
         first = ready[0]
-        if first.plan not in self._stacked_plans:
+        if first.key not in self.stacked:
             return Job((first,))
-        alike = [stage for stage in ready if stage.plan == first.plan]
+        alike = [stage for stage in ready if self._fit(first, stage)]
         size = stack_size(len(alike), workers, self.largest_stack)
         return Job(tuple(alike[:size]), stacked=True)
+
+    def _fit(self, stage: Stage, other: Stage) -> bool:
+        return other.plan == stage.plan and other.key in self.stacked
 
     @staticmethod
     def _ready(
@@ -204,104 +190,3 @@ def stack_size(count: int, workers: int, largest: int) -> int:
     if count - size == 1 and largest > 2:
         size += 1 if size < largest else -1
     return min(size, count)
-
-
-def make_result(target: Target, members: Members) -> Record:
-    """The record of a target whose stages are all stored. Raises CorruptError, DataError."""
-    final = target.levels[-1]
-    each = [members.probabilities(stage.key) for stage in final]
-    labels = target.source.test_labels()
-    member_errors = [int((p.argmax(1) != labels).sum()) for p in each]
-    if member_errors != [members.record(stage.key)["test_errors"] for stage in final]:
-        raise CorruptError(f"{members.root}: stored errors do not fit the stored probabilities")
-    return {
-        **_identity(target),
-        "member_keys": [stage.key for stage in final],
-        "member_seeds": [stage.seed for stage in final],
-        "member_errors": member_errors,
-        **_scores(mean_probabilities(each), labels, target.rung.config),
-        "curve": _curve(
-            [[members.history(stage.key) for stage in level] for level in target.levels],
-            len(labels),
-        ),
-        **_effort([members.record(stage.key) for stage in target.stages]),
-    }
-
-
-def _identity(target: Target) -> Record:
-    """What was climbed."""
-    config = target.rung.config
-    return {
-        "result_id": target.result_id,
-        "rung": target.rung.name,
-        "overrides": list(target.rung.overrides),
-        "title": config.title,
-        "published_accuracy": _published(target),
-        "published_remark": config.published.remark if config.published else None,
-        "config": resolved(config),
-        "config_sha256": digest(recipe(config)),
-        "seed": target.seed,
-        "members": config.members,
-        "parameters": config.parameters,
-        "multiply_adds": multiply_adds(config),
-        "epochs": config.epochs,
-        "transductive": config.transductive,
-    }
-
-
-def _effort(stages: list[Record]) -> Record:
-    """What it took: sums over all stages of all members, and the machine of the last one."""
-    images = sum(record["images_seen"] for record in stages)
-    train_s = round(sum(record["train_s"] for record in stages), 3)
-    return {
-        "images_seen": images,
-        "train_s": train_s,
-        "total_s": round(sum(record["total_s"] for record in stages), 3),
-        "images_per_s": round(images / max(train_s, 1e-3)),
-        "device": "+".join(sorted({record["device"] for record in stages})),
-        **{key: stages[-1][key] for key in ("data", *MACHINE)},
-        "started": min(record["started"] for record in stages),
-        "ended": max(record["ended"] for record in stages),
-    }
-
-
-def _published(target: Target) -> float | None:
-    """The article's figure, which says nothing of other data."""
-    published = target.rung.config.published
-    return published.accuracy if published and target.source.sha256 == MNIST_SHA256 else None
-
-
-MACHINE = ("device_name", "cpu_capability", "threads", "precision", "versions", "git")
-
-
-def _scores(probabilities: np.ndarray, labels: np.ndarray, config: Config) -> Record:
-    """Errors, loss and what can be compared image by image, of averaged probabilities N x 10."""
-    every = probabilities.argmax(1).astype(np.uint8)
-    part = config.scored_slice(len(labels))
-    predictions, truth = every[part], labels[part]
-    wrong = np.flatnonzero(predictions != truth)
-    of_truth = probabilities[part][np.arange(len(truth)), truth].clip(1e-7)
-    return {
-        "test_images": len(truth),
-        "scored": [part.start, part.stop],
-        "errors": len(wrong),
-        "accuracy": round(100 * (1 - len(wrong) / len(truth)), 4),
-        "loss": round(float(-np.log(of_truth).mean()), 6),
-        "per_class_errors": np.bincount(truth[wrong], minlength=10).tolist(),
-        "dead_classes": int((np.bincount(predictions, minlength=10) == 0).sum()),
-        "wrong_images": (wrong + part.start).tolist(),
-        "predictions_sha256": storage.hash_bytes(every.tobytes()),
-    }
-
-
-def _curve(levels: list[list[list[Record]]], images: int) -> dict[str, list[float]]:
-    """Training loss and test accuracy in percent after each epoch, means over members."""
-    by_member = [list(chain.from_iterable(parts)) for parts in zip(*levels, strict=True)]
-    epochs = list(zip(*by_member, strict=True))
-    return {
-        "loss": [float(np.mean([row["loss"] for row in rows])) for rows in epochs],
-        "test_accuracy": [
-            100 * (1 - float(np.mean([row["test_errors"] for row in rows])) / images)
-            for rows in epochs
-        ],
-    }

@@ -66,8 +66,13 @@ class Members:
         try:
             return storage.read_verified(path, self.record(key)["files"][name])
         except CorruptError as error:
-            mend = f"move {path.parent} away, and the same command trains it anew"
+            mend = f"move {path.parent} away, and `mnistladder run` trains it anew"
             raise CorruptError(f"{error}; {mend}") from None
+
+    def check_files(self, key: str) -> None:
+        """Reads all files of a finished stage. Raises CorruptError if one was changed."""
+        for name in self.record(key)["files"]:
+            self._file(key, name)
 
     def probabilities(self, key: str) -> NDArray[np.float32]:
         """Softmax outputs of a finished stage on the test images, N x 10. Raises CorruptError."""

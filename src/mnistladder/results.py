@@ -42,6 +42,30 @@ def all_results(runs: Path) -> Iterator[Record]:
     yield from sorted(found, key=lambda record: [record[k] for k in ("rung", "seed", "result_id")])
 
 
+def named(runs: Path, reference: str, seed: int = 0) -> Record:
+    """The one result a user means: a record's path, (the beginning of) an id, or a rung and seed.
+
+    A rung's name means the result without overrides. Raises UsageError, CorruptError.
+    """
+    if reference.endswith(".json"):
+        if not Path(reference).is_file():
+            raise UsageError(f"{reference}: no such record")
+        return load_result(Path(reference))
+    every = list(all_results(runs))
+    by_id = [r for r in every if len(reference) >= 4 and r["result_id"].startswith(reference)]
+    by_rung = [
+        r for r in every if r["rung"] == reference and r["seed"] == seed and not r["overrides"]
+    ]
+    if len(found := by_id or by_rung) == 1:
+        return found[0]
+    if found:
+        ids = ", ".join(record["result_id"] for record in found)
+        raise UsageError(f"{reference}: several results fit; name one by its id: {ids}")
+    raise UsageError(
+        f"{reference}: no such result in {runs}, with seed {seed}; see `mnistladder leaderboard`"
+    )
+
+
 def rebuild_board(runs: Path) -> Path:
     """Derives leaderboard.json from the records; its path. The same records give the same bytes."""
     path = runs / BOARD

@@ -98,9 +98,7 @@ class Epoch:
         images = torch.where(
             (order < count)[:, None, None, None], self.train.images[ours], self.pool.images[theirs]
         )
-        return images, torch.where(
-            order < count, self.train.labels[ours], self.pool.labels[theirs]
-        )
+        return images, torch.where(order < count, self.train.labels[ours], self.pool.labels[theirs])
 
 
 def assemble_epoch(

@@ -63,10 +63,25 @@ ConfigReference = Annotated[
         show_default=False,
     ),
 ]
+_result = typer.Argument(
+    help="A rung's name, a result's id or its beginning, or a record's path.",
+    autocompletion=complete_rungs,
+    show_default=False,
+)
+ResultReference = Annotated[str, _result]
+MaybeResult = Annotated[str | None, _result]
 Overrides = Annotated[
     list[str] | None,
     typer.Option("--set", help="Change a value, such as phases.0.lr=1e-3; may be repeated."),
 ]
+Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:N or mps.")]
+Jobs = Annotated[
+    int | None,
+    typer.Option(
+        "--jobs", "-j", min=1, max=1024, help="Worker processes. [default: one a core, or a GPU]"
+    ),
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, only the results.")]
 Seed = Annotated[int, typer.Option(min=0, max=2**31, help="The (first) root seed.")]
 
 

@@ -19,10 +19,12 @@ from mnistladder.data import find
 from mnistladder.errors import ExitCode, Terminated
 from mnistladder.events import Event
 from mnistladder.executors import Executor, InProcess, LocalProcesses, places
-from mnistladder.ladder import Climbed, Fallen, Ladder, Outcome, Target
+from mnistladder.ladder import Climbed, Fallen, Ladder, Outcome
 from mnistladder.progress import make_reporter
+from mnistladder.records import Record
 from mnistladder.rows import make_rows
 from mnistladder.speeds import Calibration
+from mnistladder.targets import Target
 
 JSON_FIELDS = (
     "rung", "seed", "errors", "accuracy", "members", "parameters", "epochs", "train_s", "total_s",
@@ -100,6 +102,24 @@ def _outcomes(ladder: Ladder, options: Options) -> Iterator[Outcome]:
         base.complain(f"stopped; every finished epoch is kept. To go on: {again}")
         code = ExitCode.TERMINATED if isinstance(error, Terminated) else ExitCode.INTERRUPTED
         raise typer.Exit(code) from None
+
+
+def again(
+    before: Record, target: Target, folder: Path, device: str, jobs: int | None, quiet: bool
+) -> Record:
+    """Trains a target anew in a folder, stacked where it was before; its new record."""
+    environment.check_device_name(device)
+    stacked = {
+        stage.key for stage, was in zip(target.stages, before["stacked"], strict=True) if was
+    }
+    options = Options(range(1), device, jobs, "", None, folder, False, quiet)
+    ladder = Ladder([target], folder, options.largest_stack, stacked)
+    for outcome in _outcomes(ladder, options):
+        if isinstance(outcome, Climbed):
+            return outcome.record
+        base.complain(f"{_name(target)}: no result: {outcome.text}")
+        raise typer.Exit(outcome.exit_code)
+    raise AssertionError("a ladder of one target has one outcome")
 
 
 def _default_jobs(device: str) -> int:

@@ -11,13 +11,6 @@ from mnistladder.errors import UsageError
 Seeds = Annotated[
     int, typer.Option("--seeds", min=1, max=10_000, help="How many seeds, counted from --seed.")
 ]
-Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:N or mps.")]
-Jobs = Annotated[
-    int | None,
-    typer.Option(
-        "--jobs", "-j", min=1, max=1024, help="Worker processes. [default: one a core, or a GPU]"
-    ),
-]
 Stack = Annotated[
     int | None,
     typer.Option(
@@ -26,7 +19,6 @@ Stack = Annotated[
         "[default: 4 on a CPU, 32 on a GPU]",
     ),
 ]  # fmt: skip
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, only the results.")]
 
 
 @app.command(epilog="Example: mnistladder run model09_dropout --seeds 3 --set batch_size=64")
@@ -35,14 +27,14 @@ def run(
     seed: base.Seed = 0,
     seeds: Seeds = 1,
     overrides: base.Overrides = None,
-    device: Device = "auto",
-    jobs: Jobs = None,
+    device: base.Device = "auto",
+    jobs: base.Jobs = None,
     stack: Stack = None,
     data: base.Data = base.DataName.MNIST,
     data_dir: base.DataDir = None,
     runs_dir: base.RunsDir = base.RUNS,
     json: base.AsJson = False,
-    quiet: Quiet = False,
+    quiet: base.Quiet = False,
 ) -> None:
     """Train one rung and print its result; what is stored already is not trained again."""
     from mnistladder.cli import climb
@@ -74,14 +66,14 @@ def ladder(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be trained, and how long.")
     ] = False,
-    device: Device = "auto",
-    jobs: Jobs = None,
+    device: base.Device = "auto",
+    jobs: base.Jobs = None,
     stack: Stack = None,
     data: base.Data = base.DataName.MNIST,
     data_dir: base.DataDir = None,
     runs_dir: base.RunsDir = base.RUNS,
     json: base.AsJson = False,
-    quiet: Quiet = False,
+    quiet: base.Quiet = False,
 ) -> None:
     """Climb several rungs; networks that rungs share are trained once, stored ones not at all."""
     if all_ == bool(rungs):

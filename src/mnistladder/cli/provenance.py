@@ -1,0 +1,196 @@
+"""`verify` and `reproduce`: whether a result is what it says."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from mnistladder import provenance, results
+from mnistladder.cli import base
+from mnistladder.cli.base import app
+from mnistladder.data import Source, find
+from mnistladder.errors import ExitCode, UsageError
+from mnistladder.members import Members
+from mnistladder.provenance import Difference
+from mnistladder.records import Record
+from mnistladder.targets import Target
+
+Seed = Annotated[int, typer.Option(min=0, max=2**31, help="Of a rung's results, which one.")]
+
+
+@app.command(epilog="Examples: mnistladder verify model09_dropout    mnistladder verify --all")
+def verify(
+    result: base.MaybeResult = None,
+    all_: Annotated[bool, typer.Option("--all", help="Every stored result.")] = False,
+    seed: Seed = 0,
+    device: base.Device = "cpu",
+    data_dir: base.DataDir = None,
+    runs_dir: base.RunsDir = base.RUNS,
+    json: base.AsJson = False,
+) -> None:
+    """Evaluate a result's stored networks anew and compare with what is stored.
+
+    Exit code 4: a stored file is not what was written. 1: the networks say something else now.
+    """
+    if all_ == bool(result):
+        raise UsageError("verify: name one result, or give --all")
+    wanted = list(results.all_results(runs_dir)) if all_ else [
+        results.named(runs_dir, str(result), seed)
+    ]  # fmt: skip
+    if not wanted:
+        raise UsageError(f"{runs_dir}: no results there to verify")
+    verified: dict[str, provenance.Look] = {}
+    rows = []
+    for record in wanted:
+        rows.append(_verify(record, _source(record, data_dir), runs_dir, device, verified))
+        if not json:
+            base.say(_verdict(rows[-1]))
+    if json:
+        base.print_json(rows)
+    if not all(row["verified"] for row in rows):
+        raise typer.Exit(ExitCode.FAILED)
+
+
+def _verify(
+    record: Record, source: Source, runs: Path, device: str, known: dict[str, provenance.Look]
+) -> dict[str, Any]:
+    """What was found; networks that several results share are looked at once."""
+    target, members = provenance.target_of(record, source), Members(runs)
+    if lacking := [stage.key for stage in target.stages if not members.is_stored(stage.key)]:
+        raise UsageError(
+            f"{_name(record)}: {len(lacking)} of its networks are not in {members.root}; "
+            f"train them: mnistladder reproduce {record['result_id']}"
+        )
+    if any(stage.key not in known for stage in target.stages):
+        from mnistladder import device as devices
+
+        devices.make_deterministic()
+        known |= {
+            look.stage.key: look
+            for look in provenance.look_again(target, members, devices.choose(device), known)
+        }
+    looks = [known[stage.key] for stage in target.stages]
+    wrong = provenance.wrong_fields(record, target, members)
+    changed = sum(look.changed for look in looks)
+    return {
+        "result_id": record["result_id"],
+        "rung": record["rung"],
+        "overrides": record["overrides"],
+        "seed": record["seed"],
+        "networks": len(looks),
+        "predictions": len(looks) * len(members.probabilities(looks[0].stage.key)),
+        "changed_predictions": changed,
+        "largest_change": max(look.largest for look in looks),
+        "wrong_fields": wrong,
+        "verified": not changed and not wrong,
+    }
+
+
+def _verdict(row: dict[str, Any]) -> str:
+    name = f"{_name(row)}: {_count(row['networks'], 'network')}, {row['predictions']:,} predictions"
+    bits = f"probabilities within {row['largest_change']:.1g}"
+    if row["largest_change"] == 0:
+        bits = "probabilities bit for bit"
+    if row["verified"]:
+        return f"{name}: verified, {bits}"
+    what = f"{row['changed_predictions']} predictions changed"
+    if row["wrong_fields"]:
+        what += f"; the record is wrong in {', '.join(row['wrong_fields'])}"
+    return f"{name}: NOT verified: {what}; {bits}"
+
+
+@app.command(epilog="Example: mnistladder reproduce model02_normalized --seed 1")
+def reproduce(
+    result: base.ResultReference,
+    seed: Seed = 0,
+    device: base.Device = "auto",
+    jobs: base.Jobs = None,
+    data_dir: base.DataDir = None,
+    runs_dir: base.RunsDir = base.RUNS,
+    json: base.AsJson = False,
+    quiet: base.Quiet = False,
+) -> None:
+    """Train a stored result anew, and say where the two trainings first differ, if they do.
+
+    The new networks go to a folder `reproduced` in the runs folder. Exit code 1: they differ.
+    """
+    from mnistladder.cli import climb
+
+    before = results.named(runs_dir, result, seed)
+    target = provenance.target_of(before, _source(before, data_dir))
+    folder = provenance.fresh_folder(runs_dir, target)
+    after = climb.again(before, target, folder, device, jobs, quiet)
+    found = _compare(before, after, target, runs_dir, folder)
+    if json:
+        base.print_json(found)
+    else:
+        base.say(_report(before, found))
+    if not found["same"]:
+        raise typer.Exit(ExitCode.FAILED)
+
+
+def _compare(
+    before: Record, after: Record, target: Target, runs: Path, folder: Path
+) -> dict[str, Any]:
+    """Where two trainings of the target first differ."""
+    old, new = Members(runs), Members(folder)
+    if all(old.is_stored(stage.key) for stage in target.stages):
+        difference = provenance.first_difference(
+            provenance.trace(target, old), provenance.trace(target, new)
+        )
+    else:
+        difference = provenance.first_difference(
+            provenance.mean_trace(before), provenance.mean_trace(after)
+        )
+    fields = ("weights_sha256", "predictions_sha256")
+    differing = [name for name in fields if before[name] != after[name]]
+    return {
+        "result_id": before["result_id"],
+        "rung": before["rung"],
+        "overrides": before["overrides"],
+        "seed": before["seed"],
+        "same": difference is None and not differing,
+        "first_difference": vars(difference) if difference else None,
+        "differing_fields": differing,
+        "errors": [before["errors"], after["errors"]],
+        "epochs": after["epochs"] * after["members"],
+        "other_machine": provenance.other_machine(before, after),
+        "folder": str(folder),
+    }
+
+
+def _report(before: Record, found: dict[str, Any]) -> str:
+    lines = [f"{_name(before)}: {found['errors'][0]} errors, trained anew {found['errors'][1]}"]
+    if found["same"]:
+        lines.append(
+            f"No difference in {_count(found['epochs'], 'epoch')}: the same weights, bit for bit."
+        )
+    elif found["first_difference"]:
+        first = Difference(**found["first_difference"])
+        lines.append(
+            f"They differ from epoch {first.epoch} of {first.network} on: `{first.field}` was "
+            f"{first.before}, and is {first.after}."
+        )
+    else:
+        lines.append(f"All epochs look the same, but these differ: {found['differing_fields']}.")
+    lines += [
+        f"Made elsewhere: {name} was {old}, and is {new}."
+        for name, (old, new) in found["other_machine"].items()
+    ]
+    return "\n".join(lines)
+
+
+def _count(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
+
+
+def _name(record: dict[str, Any]) -> str:
+    return " ".join([record["rung"], *record["overrides"], f"seed {record['seed']}"])
+
+
+def _source(record: Record, data_dir: Path | None) -> Source:
+    """The data that the result was measured on. Raises DataError, UsageError."""
+    name = record["data"]["name"]
+    if data_dir is None and name not in [known.value for known in base.DataName]:
+        raise UsageError(f"{_name(record)}: was measured on a folder {name}; give its --data-dir")
+    return find(name, data_dir)

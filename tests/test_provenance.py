@@ -1,0 +1,166 @@
+"""Stored results are looked at and trained again; what was changed is found."""
+
+import shutil
+from contextlib import closing
+from dataclasses import replace
+
+import pytest
+import small
+import torch
+
+from mnistladder import provenance, records, results, storage
+from mnistladder.config import Rung
+from mnistladder.errors import CorruptError, UsageError
+from mnistladder.executors import InProcess
+from mnistladder.ladder import Ladder
+from mnistladder.members import CHECKPOINT, RECORD, Members
+from mnistladder.targets import Target
+
+CPU = torch.device("cpu")
+PSEUDO = small.tiny(members=2, pool="test", phases=small.phases(1, 1, pseudo_per_batch=16))
+
+
+def climbed(runs, source, config=PSEUDO, seed=0, stacked=None):
+    """A target and its record."""
+    target = Target(Rung("rung", config), seed, source)
+    ladder = Ladder([target], runs, 4, stacked)
+    with closing(InProcess(runs, "cpu", lambda event: None)) as executor:
+        [outcome] = ladder.climb(executor, lambda event: None)
+    return target, outcome.record
+
+
+@pytest.fixture(scope="module")
+def stored(tmp_path_factory, source):
+    runs = tmp_path_factory.mktemp("stored")
+    return runs, *climbed(runs, source)
+
+
+@pytest.fixture
+def copy(stored, tmp_path):
+    """A copy that a test may spoil."""
+    runs, target, record = stored
+    shutil.copytree(runs, tmp_path / "runs")
+    return tmp_path / "runs", target, record
+
+
+def test_target_of_a_record_is_what_was_climbed(stored, source):
+    _, target, record = stored
+    assert provenance.target_of(record, source) == target
+
+
+def test_record_of_other_data_or_of_another_engine_is_refused(stored, source):
+    _, _, record = stored
+    with pytest.raises(UsageError, match="not the data it was measured on"):
+        provenance.target_of(record, replace(source, sha256="0" * 64))
+    with pytest.raises(UsageError, match="another engine"):
+        provenance.target_of({**record, "result_id": "0" * 16}, source)
+
+
+def test_stored_networks_say_the_same_again(stored):
+    runs, target, record = stored
+    looks = list(provenance.look_again(target, Members(runs), CPU))
+    assert [look.stage for look in looks] == list(target.stages)
+    assert all((look.changed, look.largest) == (0, 0.0) for look in looks)
+    assert provenance.wrong_fields(record, target, Members(runs)) == []
+
+
+def test_known_networks_are_not_looked_at(stored):
+    runs, target, _ = stored
+    first, *others = target.stages
+    found = provenance.look_again(target, Members(runs), CPU, {first.key})
+    assert [look.stage for look in found] == others
+
+
+def test_networks_put_in_anothers_place_are_found(copy):
+    runs, target, _ = copy
+    one, other = (runs / "members" / stage.key for stage in target.levels[1])
+    shutil.copy(other / CHECKPOINT, one / CHECKPOINT)
+    record = records.unseal((one / RECORD).read_bytes(), "")
+    record["files"][CHECKPOINT] = storage.hash_bytes((one / CHECKPOINT).read_bytes())
+    (one / RECORD).write_bytes(records.seal(record))
+    changed = {look.stage.key: look.changed for look in
+               provenance.look_again(target, Members(runs), CPU)}  # fmt: skip
+    assert changed.pop(one.name) > 0
+    assert set(changed.values()) == {0}
+
+
+@pytest.mark.parametrize("name", [CHECKPOINT, "probabilities.npy", "history.jsonl", "config.yaml"])
+def test_one_changed_byte_of_any_file_is_found(copy, name):
+    runs, target, _ = copy
+    path = runs / "members" / target.levels[1][1].key / name
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(CorruptError, match=name):
+        list(provenance.look_again(target, Members(runs), CPU))
+
+
+@pytest.mark.parametrize("field", ["errors", "wrong_images", "curve", "predictions_sha256"])
+def test_fields_that_the_networks_do_not_bear_out_are_named(stored, field):
+    runs, target, record = stored
+    edited = {**record, field: {"errors": 0, "wrong_images": [], "curve": {}}.get(field, "0" * 64)}
+    assert provenance.wrong_fields(edited, target, Members(runs)) == [field]
+
+
+@pytest.mark.parametrize("is_stacked", [False, True])
+def test_training_again_in_the_same_way_differs_nowhere(tmp_path, source, is_stacked):
+    traces = []
+    for folder in ("one", "two"):
+        target = Target(Rung("rung", PSEUDO), 0, source)
+        stacked = {stage.key for stage in target.stages if is_stacked}
+        _, record = climbed(tmp_path / folder, source, stacked=stacked)
+        assert record["stacked"] == [is_stacked] * 4
+        traces.append((provenance.trace(target, Members(tmp_path / folder)), record))
+    (before, old), (after, new) = traces
+    assert provenance.first_difference(before, after) is None
+    means = provenance.mean_trace(old), provenance.mean_trace(new)
+    assert provenance.first_difference(*means) is None
+    assert old["weights_sha256"] == new["weights_sha256"]
+    assert provenance.other_machine(old, new) == {}
+
+
+def test_first_difference_is_the_earliest_epoch_of_any_network(stored):
+    runs, target, _ = stored
+    before = provenance.trace(target, Members(runs))
+    assert [len(rows) for rows in before.values()] == [2, 2]
+    after = {name: [dict(row) for row in rows] for name, rows in before.items()}
+    after["network 0"][1]["loss"] = 9.0
+    assert provenance.first_difference(before, after) == provenance.Difference(
+        "network 0", 2, "loss", before["network 0"][1]["loss"], 9.0
+    )
+    after["network 1"][0]["test_errors"] = -1
+    found = provenance.first_difference(before, after)
+    assert (found.network, found.epoch, found.field) == ("network 1", 1, "test_errors")
+    after = {name: rows[:1] for name, rows in before.items()}
+    assert provenance.first_difference(before, after).epoch == 2
+
+
+def test_other_machine_tells_what_changed(stored):
+    _, _, record = stored
+    found = provenance.other_machine(record, {**record, "device_name": "abacus"})
+    assert found == {"device_name": (record["device_name"], "abacus")}
+
+
+def test_fresh_folder_goes_on_with_what_is_unfinished(tmp_path, stored):
+    _, target, _ = stored
+    first = provenance.fresh_folder(tmp_path, target)
+    (first / "members").mkdir(parents=True)
+    assert provenance.fresh_folder(tmp_path, target) == first
+    (first / "results").mkdir()
+    assert provenance.fresh_folder(tmp_path, target) != first
+
+
+def test_a_result_is_named_by_rung_id_or_path(stored):
+    runs, _, record = stored
+    path = results.result_path(runs, "rung", record["result_id"])
+    for reference in ("rung", record["result_id"], record["result_id"][:6], str(path)):
+        assert results.named(runs, reference)["result_id"] == record["result_id"]
+
+
+@pytest.mark.parametrize(
+    ("reference", "seed"), [("rung", 1), ("other", 0), ("none.json", 0), ("", 0), ("0", 0)]
+)
+def test_an_unknown_result_is_a_usage_error(stored, reference, seed):
+    runs, _, _ = stored
+    with pytest.raises(UsageError, match="no such"):
+        results.named(runs, reference, seed)
