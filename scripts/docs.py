@@ -19,9 +19,13 @@ import shlex
 import sys
 from pathlib import Path
 
+from mnistladder import report, results
+from mnistladder.rows import Row, expected_band, make_rows
+
 TOP = Path(__file__).parents[1]
 BLOCK = re.compile(r"(<!-- begin: (.*?) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
-EXPECT = re.compile(r"^# Expect: .*\n(?:#  {9}.*\n)*", re.MULTILINE)
+EXPECT_LINES = re.compile(r"^# Expect: .*\n(?:#  {9}.*\n)*", re.MULTILINE)
+EXPECT_KEY = re.compile(r"\nexpect: .*\n\Z")
 
 
 def run(command: str) -> str:
@@ -50,21 +54,29 @@ def readme(text: str) -> str:
     return BLOCK.sub(block, text)
 
 
-def expectation(rung: str) -> str:
-    """The `Expect:` lines of a config's header, from the committed board."""
-    from mnistladder import report, results
-    from mnistladder.rows import make_rows
-
-    board = results.load_board(TOP / "results" / results.BOARD)
+def measured(rung: str) -> Row | None:
+    """The rung's row of the committed board."""
+    board = results.all_results(TOP / "results")
     rows = make_rows(r for r in board if r["rung"] == rung and not r["overrides"])
-    if not rows:
-        return "# Expect:   not measured yet\n"
-    row = rows[0]
+    return rows[0] if rows else None
+
+
+def config(path: Path) -> str:
+    """A config with its header's `Expect:` lines and its `expect:` key from the committed board."""
+    text, row = path.read_text(), measured(path.stem)
+    if row is None:
+        return EXPECT_LINES.sub("# Expect:   not measured yet\n", EXPECT_KEY.sub("", text), count=1)
+    low, high = expected_band(row)
+    key = f"\nexpect: {{errors: [{low}, {high}]}}   # three deviations of one seed each way\n"
+    return EXPECT_LINES.sub(expectation(row), EXPECT_KEY.sub("", text), count=1) + key
+
+
+def expectation(row: Row) -> str:
     spread = "" if row.errors_sd is None else f" (standard deviation {row.errors_sd:.1f})"
     time = report.duration(row.train_s_mean)
     return (
-        f"# Expect:   {row.errors_mean:.1f} errors of 10,000{spread}, {row.accuracy_mean:.2f} %, "
-        f"n={row.n},\n"
+        f"# Expect:   {row.errors_mean:.1f} errors of {row.test_images:,}{spread}, "
+        f"{row.accuracy_mean:.2f} %, n={row.n},\n"
         f"#           {time} of training on one {row.device} core, {row.ended[:10]}\n"
     )
 
@@ -75,7 +87,7 @@ def generated() -> dict[Path, str]:
 
     files = {TOP / "README.md": readme((TOP / "README.md").read_text())}
     for path in sorted((TOP / "configs").rglob("*.yaml")):
-        files[path] = EXPECT.sub(expectation(path.stem), path.read_text(), count=1)
+        files[path] = config(path)
     schema = json.dumps(config_schema(), indent=1) + "\n"
     return {**files, TOP / "configs" / "schema.json": schema}
 

@@ -143,3 +143,16 @@ def test_expected_band_holds_what_seeds_do():
     assert expected_band(row) == (58, 142)
     [row] = make_rows([record(errors=50)])
     assert expected_band(row) == (35, 65)
+
+
+@pytest.mark.parametrize(("published", "chance"), [(830, True), (900, False), (2000, False)])
+def test_a_single_published_run_may_be_off_where_a_mean_is_not(published, chance):
+    counts = [780, 790, 800, 810, 820]
+    results = [
+        record(seed=seed, errors=errors, published_accuracy=100 - published / 100)
+        for seed, errors in enumerate(counts)
+    ]
+    [row] = make_rows(results)
+    assert (row.verdict, row.may_be_one_run) == ("better", chance)
+    told = [note for note in report.notes([row]) if "by chance" in note and row.rung in note]
+    assert bool(told) == chance

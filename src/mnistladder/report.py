@@ -131,12 +131,18 @@ def notes(rows: list[Row]) -> list[str]:
         lines.append("Transductive: saw the test images, without their labels, while training.")
     if others := sorted({row.data for row in rows} - {"mnist"}):
         lines.append(f"Some rows are of other data than MNIST: {', '.join(others)}.")
-    lines += [
-        f"{row.rung}: {row.verdict}; {row.published_remark}"
+    return lines + [
+        f"{row.rung}: {row.verdict}; {'; '.join(reasons)}."
         for row in rows
-        if row.verdict not in (None, "reproduced") and row.published_remark
+        if row.verdict not in (None, "reproduced") and (reasons := _reasons(row))
     ]
-    return lines
+
+
+def _reasons(row: Row) -> list[str]:
+    """Why the published figure may not be ours."""
+    remarks = [row.published_remark] if row.published_remark else []
+    chance = "a single run, as that one was, may be so far from our mean by chance"
+    return remarks + [chance] * row.may_be_one_run
 
 
 def histograms(rows: list[Row]) -> list[str]:

@@ -74,12 +74,26 @@ class Row:
     @property
     def verdict(self) -> Verdict | None:
         """Whether the interval covers the published figure, or on which side of it we are."""
+        if self.published_errors is None:
+            return None
+        low, high = self.errors_interval
+        if low <= self.published_errors <= high:
+            return "reproduced"
+        return "better" if self.errors_mean < self.published_errors else "worse"
+
+    @property
+    def published_errors(self) -> float | None:
         if self.published_accuracy is None:
             return None
-        published = self.test_images * (1 - self.published_accuracy / 100)
-        if self.errors_interval[0] <= published <= self.errors_interval[1]:
-            return "reproduced"
-        return "better" if self.errors_mean < published else "worse"
+        return round(self.test_images * (1 - self.published_accuracy / 100), 6)
+
+    @property
+    def may_be_one_run(self) -> bool:
+        """Whether one more run of ours, as the published one is, may be that far off by chance."""
+        if self.n == 1 or self.published_errors is None:
+            return False
+        low, high = statistics.prediction_interval(self.errors, statistics.LEVEL)
+        return low <= self.published_errors <= high
 
 
 def make_rows(results: Iterable[Record]) -> list[Row]:
