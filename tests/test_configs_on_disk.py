@@ -109,7 +109,9 @@ def test_annealing_plan_is_the_articles():
 def test_rungs_that_share_networks_have_the_same_recipe():
     eleven, twelve, thirteen = (load_rung(name).config for name in NAMES[10:])
     for config in (twelve, thirteen):
-        changes = {name: getattr(config, name) for name in ("title", "published", "expect", "members")}
+        changes = {
+            name: getattr(config, name) for name in ("title", "published", "expect", "members")
+        }
         changes |= {"pool": config.pool, "phases": config.phases}
         assert eleven.model_copy(update=changes) == config
 

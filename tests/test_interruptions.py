@@ -107,7 +107,8 @@ def test_damaged_checkpoint_is_set_aside_and_trained_again(
     tmp_path, digits_dir, uninterrupted, damage
 ):
     stop_after_two_epochs(digits_dir, tmp_path, signal.SIGKILL)
-    [checkpoint] = (tmp_path / "runs" / "members").glob("*/epoch-*.safetensors")
+    [progress] = (tmp_path / "runs" / "members").glob("*/progress.json")
+    checkpoint = progress.with_name(json.loads(progress.read_text())["file"])
     content = bytearray(checkpoint.read_bytes())
     content[len(content) // 2] ^= 1
     changed = {"truncated": content[:-7], "flipped": content, "emptied": b""}[damage]
@@ -119,18 +120,33 @@ def test_damaged_checkpoint_is_set_aside_and_trained_again(
     assert list(checkpoint.parent.glob("*.corrupt-1"))
 
 
-def test_damaged_network_is_named_and_trained_anew_once_it_is_moved_away(
-    tmp_path, digits_dir, uninterrupted
+@pytest.mark.parametrize("name", ["probabilities.npy", "checkpoint.safetensors", "record.json"])
+def test_damaged_network_is_named_set_aside_and_trained_anew(
+    tmp_path, digits_dir, uninterrupted, name
 ):
     plan = [*command(digits_dir), "--quiet"]
     subprocess.run(plan, cwd=tmp_path, check=True, capture_output=True)
-    [probabilities] = (tmp_path / "runs" / "members").glob("*/probabilities.npy")
-    probabilities.write_bytes(probabilities.read_bytes()[:-1] + b"\xff")
+    [damaged] = (tmp_path / "runs" / "members").glob(f"*/{name}")
+    content = damaged.read_bytes()[:-3] + b"\xff"
+    damaged.write_bytes(content)
     for path in (tmp_path / "runs" / "results").glob("*/*.json"):
         path.unlink()
-    done = subprocess.run(plan, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.returncode == 4
-    assert f"{probabilities.relative_to(tmp_path)}: damaged" in done.stderr
-    probabilities.parent.rename(tmp_path / "away")
-    [found], _ = result(digits_dir, tmp_path)
+    done = subprocess.run(plan, cwd=tmp_path, capture_output=True, text=True, check=True)
+    [found] = json.loads(done.stdout)
+    assert str(damaged.relative_to(tmp_path)) in done.stderr
+    assert "set aside as" in done.stderr
+    aside = damaged.parent.with_name(f"{damaged.parent.name}.corrupt-1")
+    assert (aside / name).read_bytes() == content
     assert found["predictions_sha256"] == uninterrupted["predictions_sha256"]
+
+
+def test_damaged_result_is_set_aside_and_made_anew_without_training(tmp_path, digits_dir):
+    [first], _ = result(digits_dir, tmp_path)
+    [path] = (tmp_path / "runs" / "results").glob("*/*.json")
+    path.write_bytes(path.read_bytes()[:-9])
+    [found], messages = result(digits_dir, tmp_path)
+    assert f"{path.relative_to(tmp_path)}: no record of mnistladder; set aside as" in messages
+    assert "epoch" not in messages
+    assert (found["reused"], found["result_id"]) == (False, first["result_id"])
+    assert path.exists()
+    assert path.with_name(f"{path.name}.corrupt-1").exists()

@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
-from mnistladder import results
+from mnistladder import results, storage
 from mnistladder.cost import stage_work
 from mnistladder.errors import CorruptError, DataError, ExitCode
-from mnistladder.events import Event, Failed
+from mnistladder.events import Event, Failed, Notice
 from mnistladder.executors import Executor, Job
 from mnistladder.members import Members
 from mnistladder.records import Record
@@ -57,18 +57,38 @@ class Ladder:
         self.stacked = self._alike() if stacked is None else stacked
         self.runs = runs
         self.members = Members(runs)
-        known = {
-            target: results.find_result(runs, target.rung.name, target.result_id)
+        self.damaged: dict[Path, str] = {}  # what cannot be believed, and why
+        self.known = {
+            target: record
             for target in targets
+            if (record := self._find_result(target)) is not None
         }
-        self.known = {target: record for target, record in known.items() if record is not None}
-        self.missing = {
+        stages = {
             stage.key: stage
             for target in targets
             if target not in self.known
             for stage in target.stages
-            if not self.members.is_stored(stage.key)
         }
+        self.missing = {key: stage for key, stage in stages.items() if not self._is_whole(key)}
+
+    def _find_result(self, target: Target) -> Record | None:
+        try:
+            return results.find_result(self.runs, target.rung.name, target.result_id)
+        except CorruptError as error:
+            path = results.result_path(self.runs, target.rung.name, target.result_id)
+            self.damaged[path] = str(error)
+            return None
+
+    def _is_whole(self, key: str) -> bool:
+        """Whether a stage is stored, and just as it was written."""
+        if not self.members.is_stored(key):
+            return False
+        try:
+            self.members.check_files(key)
+        except CorruptError as error:
+            self.damaged[self.members.root / key] = str(error)
+            return False
+        return True
 
     def _alike(self) -> set[str]:
         """Stages that train stacked: it depends on what is asked for, not on the workers.
@@ -90,12 +110,13 @@ class Ladder:
         `executor` may be None where nothing is missing. Without `keep_going` the first failure ends
         the climb. Raises CorruptError for damaged stored files, ResourceError for a full disk.
         """
+        self._mend(emit)
         undecided = list(self.targets)
         waiting, running, failed = dict(self.missing), set[str](), dict[str, Failed]()
         while True:
             for target in [t for t in undecided if self._is_decided(t, waiting, running, failed)]:
                 undecided.remove(target)
-                outcome = self._decide(target, failed)
+                outcome = self._decide(target, failed, emit)
                 yield outcome
                 if isinstance(outcome, Fallen) and not keep_going:
                     return
@@ -118,6 +139,21 @@ class Ladder:
                 failed[ended.key] = ended
                 self._drop_dependents(ended, waiting, failed)
             emit(ended)
+
+    def _mend(self, emit: Callable[[Event], None]) -> None:
+        """Sets aside what is damaged, and lists results that a crash kept off the leaderboard."""
+        for path, text in self.damaged.items():
+            aside = storage.set_aside(path)
+            emit(self._notice(f"{text}; set aside as {aside.name}, made anew"))
+        if not results.lists(self.runs, (record["result_id"] for record in self.known.values())):
+            self._tell_board(results.rebuild_board(self.runs), emit)
+
+    def _tell_board(self, aside: Path | None, emit: Callable[[Event], None]) -> None:
+        if aside:
+            emit(self._notice(f"leaderboard damaged; set aside as {aside.name}, derived anew"))
+
+    def _notice(self, text: str) -> Notice:
+        return Notice(self.targets[0].levels[0][0].key, text)
 
     def stacked_with(self, stage: Stage, workers: int) -> int:
         """How many networks a missing stage will train with, itself included."""
@@ -170,7 +206,9 @@ class Ladder:
                 failed[key] = Failed(key, failure.text, failure.exit_code)
                 del waiting[key]
 
-    def _decide(self, target: Target, failed: dict[str, Failed]) -> Outcome:
+    def _decide(
+        self, target: Target, failed: dict[str, Failed], emit: Callable[[Event], None]
+    ) -> Outcome:
         if target in self.known:
             return Climbed(target, self.known[target], reused=True)
         for stage in target.stages:
@@ -180,7 +218,7 @@ class Ladder:
             record = make_result(target, self.members)
         except (CorruptError, DataError) as error:  # the other targets can still be climbed
             return Fallen(target, str(error), error.exit_code)
-        results.add_result(self.runs, record)
+        self._tell_board(results.add_result(self.runs, record), emit)
         return Climbed(target, record, reused=False)
 
 

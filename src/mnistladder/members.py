@@ -63,11 +63,7 @@ class Members:
 
     def _file(self, key: str, name: str) -> bytes:
         path = self.root / key / name
-        try:
-            return storage.read_verified(path, self.record(key)["files"][name])
-        except CorruptError as error:
-            mend = f"move {path.parent} away, and `mnistladder run` trains it anew"
-            raise CorruptError(f"{error}; {mend}") from None
+        return storage.read_verified(path, self.record(key)["files"][name])
 
     def check_files(self, key: str) -> None:
         """Reads all files of a finished stage. Raises CorruptError if one was changed."""
@@ -147,7 +143,8 @@ class Members:
 
         The stage's lock is held, so that no other process is writing here.
         """
-        for path in (*folder.glob("epoch-*.safetensors"), *folder.glob(".*")):
+        storage.sweep(folder)
+        for path in folder.glob("epoch-*.safetensors"):
             if path.name != keep:
                 storage.remove(path)
 

@@ -1,6 +1,6 @@
 """Result records, one immutable file each, and the leaderboard that is derived from them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from mnistladder import records, storage
@@ -29,11 +29,16 @@ def find_result(runs: Path, rung: str, result_id: str) -> Record | None:
     return load_result(path) if path.exists() else None
 
 
-def add_result(runs: Path, result: Record) -> None:
-    """Stores a new record, once, and derives the leaderboard anew."""
+def add_result(runs: Path, result: Record) -> Path | None:
+    """Stores a new record, once, and derives the leaderboard anew.
+
+    Returns where a damaged leaderboard was set aside, if there was one. Raises ResourceError.
+    """
     path = result_path(runs, result["rung"], result["result_id"])
-    storage.create(path, records.seal(result))
-    rebuild_board(runs)
+    with storage.lock(runs / f"{BOARD}.lock"):
+        storage.sweep(path.parent)
+        storage.create(path, records.seal(result))
+        return _derive_board(runs)
 
 
 def all_results(runs: Path) -> Iterator[Record]:
@@ -66,16 +71,37 @@ def named(runs: Path, reference: str, seed: int = 0) -> Record:
     )
 
 
-def rebuild_board(runs: Path) -> Path:
-    """Derives leaderboard.json from the records; its path. The same records give the same bytes."""
-    path = runs / BOARD
+def rebuild_board(runs: Path) -> Path | None:
+    """Derives leaderboard.json from the records, the same bytes from the same records.
+
+    Returns where a damaged one was set aside, if there was one. Raises CorruptError, ResourceError.
+    """
     with storage.lock(runs / f"{BOARD}.lock"):
-        rows = [
-            {key: value for key, value in record.items() if key not in NOT_ON_THE_BOARD}
-            for record in all_results(runs)
-        ]
-        storage.write(path, records.seal({"results": rows}))
-    return path
+        return _derive_board(runs)
+
+
+def _derive_board(runs: Path) -> Path | None:
+    rows = [
+        {key: value for key, value in record.items() if key not in NOT_ON_THE_BOARD}
+        for record in all_results(runs)
+    ]
+    path, aside = runs / BOARD, None
+    try:
+        load_board(path)
+    except CorruptError:
+        aside = storage.set_aside(path)
+    storage.sweep(runs, BOARD)
+    storage.write(path, records.seal({"results": rows}))
+    return aside
+
+
+def lists(runs: Path, wanted: Iterable[str]) -> bool:
+    """Whether the leaderboard has these result ids: a crash may have come before it did."""
+    try:
+        board = load_board(runs / BOARD)
+    except CorruptError:
+        return False
+    return {record["result_id"] for record in board} >= set(wanted)
 
 
 def load_board(path: Path) -> list[Record]:

@@ -3,7 +3,8 @@
 import contextlib
 import hashlib
 import os
-import tempfile
+import re
+import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,13 +13,64 @@ from filelock import FileLock, Timeout
 from mnistladder.errors import CorruptError, ResourceError
 
 
+class Disk:
+    """The file operations of the system, one call each; fault tests put another in its place."""
+
+    def create(self, path: Path) -> int:
+        """A descriptor of a new file; never of one that exists, nor of a link's target."""
+        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+
+    def write(self, descriptor: int, content: bytes) -> None:
+        rest = memoryview(content)
+        while rest:
+            rest = rest[os.write(descriptor, rest) :]
+
+    def sync(self, descriptor: int) -> None:
+        os.fsync(descriptor)
+
+    def close(self, descriptor: int) -> None:
+        os.close(descriptor)
+
+    def replace(self, source: Path, target: Path) -> None:
+        source.replace(target)
+
+    def link(self, source: Path, target: Path) -> None:
+        os.link(source, target)
+
+    def rename(self, source: Path, target: Path) -> None:
+        source.rename(target)
+
+    def unlink(self, path: Path) -> None:
+        path.unlink()
+
+    def make_folder(self, folder: Path) -> None:
+        folder.mkdir()
+
+    def remove_folder(self, folder: Path) -> None:
+        folder.rmdir()
+
+    def sync_folder(self, folder: Path) -> None:
+        """Makes its entries durable; where folders cannot be synced (Windows), the system does."""
+        if os.name != "posix":
+            return
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+disk = Disk()
+_TEMPORARY = re.compile(r"^\..*-\d+-[0-9a-f]{8}$")
+
+
 def write(path: Path, content: bytes) -> None:
     """Replaces the file by new content; after a crash it holds the old or the new, never a part.
 
     Raises ResourceError where the disk refuses.
     """
     with _temporary(path, content) as temporary:
-        temporary.replace(path)
+        disk.replace(temporary, path)
 
 
 def create(path: Path, content: bytes) -> bool:
@@ -28,7 +80,7 @@ def create(path: Path, content: bytes) -> bool:
     """
     with _temporary(path, content) as temporary:
         try:
-            os.link(temporary, path)
+            disk.link(temporary, path)
         except FileExistsError:
             return False
     return True
@@ -37,48 +89,60 @@ def create(path: Path, content: bytes) -> bool:
 @contextlib.contextmanager
 def _temporary(path: Path, content: bytes) -> Iterator[Path]:
     """A synced file beside `path`, gone at the end; the caller renames or links it."""
-    temporary = None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
-        temporary = Path(name)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.chmod(0o644)
-        yield temporary
-        _sync_folder(path.parent)
-    except OSError as error:
-        raise ResourceError(f"{path}: cannot be written: {error.strerror}") from error
-    finally:
-        if temporary is not None:
+    temporary = path.with_name(f".{path.name[:100]}-{os.getpid()}-{secrets.token_hex(4)}")
+    with _told(path, "written"):
+        make_folder(path.parent)
+        try:
+            _write_synced(temporary, content)
+            yield temporary
+            disk.sync_folder(path.parent)
+        finally:
             with contextlib.suppress(OSError):
-                temporary.unlink()
+                disk.unlink(temporary)
 
 
-def _sync_folder(folder: Path) -> None:
-    """Makes a rename durable; where folders cannot be synced (Windows), the system sees to it."""
-    if os.name != "posix":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
+def _write_synced(path: Path, content: bytes) -> None:
+    descriptor = disk.create(path)
     try:
-        os.fsync(descriptor)
+        disk.write(descriptor, content)
+        disk.sync(descriptor)
     finally:
-        os.close(descriptor)
+        disk.close(descriptor)
+
+
+def make_folder(folder: Path) -> None:
+    """Makes a folder and those above it, each durably: a lost folder loses what is in it."""
+    if folder.is_dir():
+        return
+    make_folder(folder.parent)
+    with contextlib.suppress(FileExistsError):  # another process was first, or a file is in the way
+        disk.make_folder(folder)
+    disk.sync_folder(folder.parent)
+
+
+def sweep(folder: Path, name: str = "") -> None:
+    """Removes what writers of files NAME..., killed in the middle, left; nobody else may write."""
+    for path in folder.glob(f".{name}*"):
+        if _TEMPORARY.search(path.name):
+            remove(path)
 
 
 def remove(path: Path) -> None:
-    """Removes a file that may be gone already."""
-    path.unlink(missing_ok=True)
+    """Removes a file that may be gone already. Raises ResourceError."""
+    with _told(path, "removed"), contextlib.suppress(FileNotFoundError):
+        disk.unlink(path)
 
 
 def set_aside(path: Path) -> Path:
-    """Renames a damaged file to the first free NAME.corrupt-N beside it; nothing is deleted."""
+    """Renames a damaged file to the first free NAME.corrupt-N beside it; nothing is deleted.
+
+    Raises ResourceError.
+    """
     number = 1
     while (target := path.with_name(f"{path.name}.corrupt-{number}")).exists():
         number += 1
-    path.rename(target)
+    with _told(path, "renamed"):
+        disk.rename(path, target)
     return target
 
 
@@ -103,20 +167,27 @@ def lock(path: Path, on_wait: Callable[[], None] = lambda: None) -> Iterator[Non
 
     Calls `on_wait` once if another process holds it, then waits. Raises ResourceError.
     """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with _told(path, "locked"):
+        make_folder(path.parent)
         held = FileLock(path)
         try:
             held.acquire(timeout=0)
         except Timeout:
             on_wait()
             held.acquire()
-    except OSError as error:
-        raise ResourceError(f"{path}: cannot be locked: {error.strerror}") from error
     try:
         yield
     finally:
         held.release()
+
+
+@contextlib.contextmanager
+def _told(path: Path, what: str) -> Iterator[None]:
+    """Tells a refusal of the disk in one line. Raises ResourceError."""
+    try:
+        yield
+    except OSError as error:
+        raise ResourceError(f"{path}: cannot be {what}: {error.strerror}") from error
 
 
 def check_writable(folder: Path) -> None:
@@ -128,4 +199,4 @@ def check_writable(folder: Path) -> None:
 def remove_empty(folder: Path) -> None:
     """Removes a folder that holds nothing; any other stays."""
     with contextlib.suppress(OSError):
-        folder.rmdir()
+        disk.remove_folder(folder)

@@ -138,7 +138,8 @@ def leaderboard(
     if rebuild:
         if not (runs_dir / "results").is_dir():
             raise UsageError(f"{runs_dir}: no results there to build a leaderboard from")
-        results.rebuild_board(runs_dir)
+        if aside := results.rebuild_board(runs_dir):
+            base.complain(f"the old leaderboard was damaged; set aside as {aside}")
     records = results.load_board(runs_dir / results.BOARD)
     if json:
         base.print_json(records)

@@ -17,7 +17,7 @@ from mnistladder.cli import base
 from mnistladder.config import Rung
 from mnistladder.data import find
 from mnistladder.errors import ExitCode, Terminated
-from mnistladder.events import Event
+from mnistladder.events import Event, Notice
 from mnistladder.executors import Executor, InProcess, LocalProcesses, places
 from mnistladder.ladder import Climbed, Fallen, Ladder, Outcome
 from mnistladder.progress import make_reporter
@@ -86,7 +86,7 @@ def climb(rungs: list[Rung], options: Options) -> None:
 def _outcomes(ladder: Ladder, options: Options) -> Iterator[Outcome]:
     """A ladder's outcomes, with progress on stderr; if interrupted, says how to go on."""
     if not ladder.missing:
-        yield from ladder.climb(None, lambda event: None, options.keep_going)
+        yield from ladder.climb(None, _complain_of, options.keep_going)
         return
     storage.check_writable(ladder.runs)
     jobs = _workers(ladder, options)
@@ -102,6 +102,11 @@ def _outcomes(ladder: Ladder, options: Options) -> Iterator[Outcome]:
         base.complain(f"stopped; every finished epoch is kept. To go on: {again}")
         code = ExitCode.TERMINATED if isinstance(error, Terminated) else ExitCode.INTERRUPTED
         raise typer.Exit(code) from None
+
+
+def _complain_of(event: Event) -> None:
+    if isinstance(event, Notice):
+        base.complain(event.text)
 
 
 def again(
