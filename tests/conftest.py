@@ -11,6 +11,16 @@ settings.register_profile("suite", deadline=None, derandomize=True, database=Non
 settings.load_profile("suite")
 
 
+def pytest_addoption(parser):
+    parser.addoption("--thorough", action="store_true", help="every fault at every place: long")
+
+
+@pytest.fixture(scope="session")
+def thorough(request):
+    """Whether the long form of a test is wanted."""
+    return request.config.getoption("--thorough")
+
+
 @pytest.fixture(autouse=True)
 def _denormals_are_back():
     """Training in this process flushes denormal numbers for good, which hypothesis refuses."""

@@ -110,7 +110,9 @@ class Source:
             return copy.load()
         except DataError:  # not there yet, or damaged
             dataset = self.load()
-        _write_folder(folder, dataset.train, dataset.test)
+        with storage.lock(folder.with_name(f"{folder.name}.lock")):
+            storage.sweep(folder)
+            _write_folder(folder, dataset.train, dataset.test)
         return copy.load()
 
     def sizes(self) -> tuple[int, int]:

@@ -36,7 +36,6 @@ def add_result(runs: Path, result: Record) -> Path | None:
     """
     path = result_path(runs, result["rung"], result["result_id"])
     with storage.lock(runs / f"{BOARD}.lock"):
-        storage.sweep(path.parent)
         storage.create(path, records.seal(result))
         return _derive_board(runs)
 
@@ -91,6 +90,8 @@ def _derive_board(runs: Path) -> Path | None:
     except CorruptError:
         aside = storage.set_aside(path)
     storage.sweep(runs, BOARD)
+    for folder in (runs / "results").glob("*"):
+        storage.sweep(folder)
     storage.write(path, records.seal({"results": rows}))
     return aside
 

@@ -97,8 +97,9 @@ def _temporary(path: Path, content: bytes) -> Iterator[Path]:
             yield temporary
             disk.sync_folder(path.parent)
         finally:
-            with contextlib.suppress(OSError):
-                disk.unlink(temporary)
+            if temporary.exists():  # it was not renamed
+                with contextlib.suppress(OSError):
+                    disk.unlink(temporary)
 
 
 def _write_synced(path: Path, content: bytes) -> None:
@@ -192,6 +193,7 @@ def _told(path: Path, what: str) -> Iterator[None]:
 
 def check_writable(folder: Path) -> None:
     """Proves by a real write that results can be stored there. Raises ResourceError."""
+    sweep(folder, "probe")  # another's probe may go too: nobody needs it after its write
     with _temporary(folder / "probe", b"probe"):
         pass
 

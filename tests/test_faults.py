@@ -1,0 +1,152 @@
+"""A small real run that fails at each of its file operations: nothing acknowledged is lost.
+
+After the fault the same command ends with the result of a run that never failed (A2, A3, A7, A9,
+B12, G5, G7 of the fault matrix). `pytest --thorough` tries every fault at every operation;
+otherwise each operation gets one of them in turn.
+"""
+
+import errno
+from contextlib import closing
+
+import numpy as np
+import pytest
+import small
+import torch
+from faulty_disk import Crash, FaultyDisk
+
+from mnistladder import data, provenance, results, storage
+from mnistladder.config import Rung
+from mnistladder.errors import ExitCode, ResourceError
+from mnistladder.events import EpochDone
+from mnistladder.executors import InProcess
+from mnistladder.ladder import Climbed, Ladder
+from mnistladder.members import Members
+from mnistladder.targets import Target
+
+CPU = torch.device("cpu")
+PLAN = small.tiny(phases=small.phases(1, 1))
+FAULTS = [
+    {"crash": "before"}, {"crash": "after"},
+    {"crash": "before", "power": 1}, {"crash": "before", "power": 2},
+    {"crash": "after", "power": 3}, {"crash": "after", "power": 4},
+    {"error": errno.EIO}, {"error": errno.ENOSPC}, {"error": errno.EDQUOT},
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def target(tmp_path_factory):
+    """One network of two epochs on 64 real digits."""
+    folder = tmp_path_factory.mktemp("few")
+    mnist = data.find("mnist").load()
+    for names, split in zip(data.FILES.values(), (mnist.train, mnist.test), strict=True):
+        for name, array in zip(names, (split.images, split.labels), strict=True):
+            (folder / name).write_bytes(data.encode_idx(array[:64]))
+    return Target(Rung("rung", PLAN), 0, data.find("", folder))
+
+
+class Told:
+    """What a run acknowledged: epochs done, and its result."""
+
+    def __init__(self):
+        self.epochs = 0
+        self.outcome = None
+
+    def run(self, target, runs):
+        with closing(InProcess(runs, "cpu", self.hear)) as executor:
+            for outcome in Ladder([target], runs).climb(executor, self.hear):
+                self.outcome = outcome
+
+    def hear(self, event):
+        self.epochs += isinstance(event, EpochDone)
+
+
+def faulty_run(target, runs, fault, at):
+    """Runs on a disk that fails at an operation; what it acknowledged, and the disk."""
+    told = Told()
+    storage.disk = disk = FaultyDisk(at, fault.get("error"), fault.get("crash"))
+    try:
+        told.run(target, runs)
+    except (Crash, ResourceError):
+        pass
+    finally:
+        storage.disk = storage.Disk()
+    if "power" in fault:
+        disk.lose(seed=1000 * at + fault["power"])
+    return told, disk
+
+
+@pytest.fixture(scope="module")
+def honest(target, tmp_path_factory):
+    """The record of a run that never fails, and how many operations it takes."""
+    runs = tmp_path_factory.mktemp("honest") / "runs"
+    told, disk = faulty_run(target, runs, {}, at=None)
+    return told.outcome.record, disk.count
+
+
+def epochs_kept(target, runs):
+    members, [stage] = Members(runs), target.stages
+    if members.is_stored(stage.key):
+        return len(members.history(stage.key))
+    return len(members.progress(stage.key).history)
+
+
+def check_acknowledged(target, runs, told):
+    """What the run told of is there, whole, before anything mends it."""
+    assert epochs_kept(target, runs) >= told.epochs
+    if isinstance(told.outcome, Climbed):
+        assert results.find_result(runs, "rung", target.result_id) == stored(told.outcome.record)
+    elif told.outcome:
+        assert told.outcome.exit_code is ExitCode.RESOURCE
+
+
+def stored(record):
+    return {"schema": 1, **record}
+
+
+def check_recovered(target, runs, expected):
+    """The same command again gives the result of the run that never failed, and leaves no mess."""
+    told = Told()
+    told.run(target, runs)
+    record, members = told.outcome.record, Members(runs)
+    for name in ("weights_sha256", "predictions_sha256", "wrong_images", "curve"):
+        assert record[name] == expected[name]
+    [look] = provenance.look_again(target, members, CPU)
+    assert (look.changed, look.largest) == (0, 0.0)
+    [row] = results.load_board(runs / results.BOARD)
+    assert row["result_id"] == record["result_id"]
+    assert [path for path in runs.rglob(".*") if path.is_file()] == []
+    assert list(runs.rglob("*.corrupt-*")) == []
+
+
+def test_every_operation_may_fail(target, honest, tmp_path, thorough):
+    expected, count = honest
+    assert count > 60
+    failed = np.zeros(len(FAULTS), int)
+    for at in range(1, count + 1):
+        for kind in range(len(FAULTS)) if thorough else [at % len(FAULTS)]:
+            runs = tmp_path / f"{at}-{kind}" / "runs"
+            told, disk = faulty_run(target, runs, FAULTS[kind], at)
+            assert disk.count >= at
+            check_acknowledged(target, runs, told)
+            check_recovered(target, runs, expected)
+            failed[kind] += 1
+    print(f"{failed.sum()} faults at {count} operations")
+    assert failed.min() >= count // len(FAULTS)
+
+
+def test_a_disk_that_drops_synced_files_is_found_out(target, honest, tmp_path):
+    """The check itself can fail: without its fsync a finished record may be lost."""
+    _, count = honest
+    lost = 0
+    for seed in range(20):
+        runs = tmp_path / str(seed) / "runs"
+        told, disk = faulty_run(target, runs, {"crash": "after"}, at=count)
+        assert told.epochs == 2
+        disk.unsynced = {path for path in runs.rglob("*") if path.is_file()}
+        disk.lose(seed)
+        try:
+            check_acknowledged(target, runs, told)
+            check_recovered(target, runs, honest[0])
+        except Exception:
+            lost += 1
+    assert lost > 10
