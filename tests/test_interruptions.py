@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -62,6 +63,41 @@ def test_run_killed_and_repeated_ends_with_the_bits_of_an_uninterrupted_one(
     assert "goes on after epoch " in messages
     assert found["predictions_sha256"] == uninterrupted["predictions_sha256"]
     assert found["result_id"] == uninterrupted["result_id"]
+
+
+def test_run_killed_at_random_moments_ends_with_the_same_bits(
+    tmp_path, digits_dir, uninterrupted, thorough
+):
+    """A1: over and over until it is done, from start-up to the last write; the seed is printed."""
+    wanted, seed = (200, random.randrange(10**6)) if thorough else (4, 1)
+    draws, kills, number = random.Random(seed), 0, 0
+    print(f"seed {seed}")
+    while kills < wanted:
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        number += 1
+        kills += killed_until_done(digits_dir, folder, draws)
+        [found], _ = result(digits_dir, folder)
+        assert found["predictions_sha256"] == uninterrupted["predictions_sha256"]
+    print(f"{kills} kills in {number} runs")
+
+
+def killed_until_done(digits_dir, cwd, draws):
+    """Starts the run and kills it, again and again, until one gets through; the number of kills."""
+    kills = 0
+    while True:
+        with subprocess.Popen(
+            command(digits_dir, extra=["--quiet"]), cwd=cwd,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        ) as process:  # fmt: skip
+            try:
+                process.wait(timeout=draws.uniform(0.2, 6))
+            except subprocess.TimeoutExpired:
+                process.kill()
+                kills += 1
+            else:
+                assert process.returncode == 0
+                return kills
 
 
 def test_another_seed_ends_with_other_bits(tmp_path, digits_dir, uninterrupted):

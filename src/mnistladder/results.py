@@ -30,20 +30,27 @@ def find_result(runs: Path, rung: str, result_id: str) -> Record | None:
 
 
 def add_result(runs: Path, result: Record) -> Path | None:
-    """Stores a new record, once, and derives the leaderboard anew.
+    """Stores a new record, once, and lists it on the leaderboard.
 
     Returns where a damaged leaderboard was set aside, if there was one. Raises ResourceError.
     """
     path = result_path(runs, result["rung"], result["result_id"])
     with storage.lock(runs / f"{BOARD}.lock"):
         storage.create(path, records.seal(result))
-        return _derive_board(runs)
+        return _write_board(runs, load_result(path))
 
 
 def all_results(runs: Path) -> Iterator[Record]:
     """Every stored record, in order of rung, seed and id. Raises CorruptError."""
-    found = [load_result(path) for path in (runs / "results").glob("*/*.json")]
-    yield from sorted(found, key=lambda record: [record[k] for k in ("rung", "seed", "result_id")])
+    yield from sorted((load_result(path) for path in _result_paths(runs)), key=_order)
+
+
+def _result_paths(runs: Path) -> list[Path]:
+    return list((runs / "results").glob("*/*.json"))
+
+
+def _order(record: Record) -> tuple[str, int, str]:
+    return record["rung"], record["seed"], record["result_id"]
 
 
 def named(runs: Path, reference: str, seed: int = 0) -> Record:
@@ -76,24 +83,30 @@ def rebuild_board(runs: Path) -> Path | None:
     Returns where a damaged one was set aside, if there was one. Raises CorruptError, ResourceError.
     """
     with storage.lock(runs / f"{BOARD}.lock"):
-        return _derive_board(runs)
+        return _write_board(runs)
 
 
-def _derive_board(runs: Path) -> Path | None:
-    rows = [
-        {key: value for key, value in record.items() if key not in NOT_ON_THE_BOARD}
-        for record in all_results(runs)
-    ]
-    path, aside = runs / BOARD, None
+def _write_board(runs: Path, added: Record | None = None) -> Path | None:
+    """Writes the leaderboard: the old one and what was added to it, if that is all there is."""
+    path, aside, listed = runs / BOARD, None, list[Record]()
     try:
-        load_board(path)
+        listed = load_board(path)
     except CorruptError:
         aside = storage.set_aside(path)
+    is_new = added and all(row["result_id"] != added["result_id"] for row in listed)
+    if added and is_new and len(listed) + 1 == len(_result_paths(runs)):
+        rows = sorted([*listed, _short(added)], key=_order)
+    else:
+        rows = [_short(record) for record in all_results(runs)]
+        for folder in (runs / "results").glob("*"):
+            storage.sweep(folder)
     storage.sweep(runs, BOARD)
-    for folder in (runs / "results").glob("*"):
-        storage.sweep(folder)
     storage.write(path, records.seal({"results": rows}))
     return aside
+
+
+def _short(record: Record) -> Record:
+    return {key: value for key, value in record.items() if key not in NOT_ON_THE_BOARD}
 
 
 def lists(runs: Path, wanted: Iterable[str]) -> bool:
