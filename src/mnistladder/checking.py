@@ -157,7 +157,9 @@ def _wanted(entry: Any) -> tuple[str, str]:
     elif entry["type"] == "literal_error":
         options, value = entry["ctx"]["expected"], entry["input"]
     else:
-        wanted = _EXPECTED.get(entry["type"]) or entry["msg"].removeprefix("Input should be ")
+        wanted = _EXPECTED.get(entry["type"]) or re.sub(
+            r"^(Input should be|Value error,) ", "", entry["msg"]
+        )
         return wanted, _found(entry["input"])
     known = re.findall(r"'([^']+)'", options)
     hint = did_you_mean(value, known) if isinstance(value, str) else ""

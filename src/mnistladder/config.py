@@ -3,10 +3,11 @@
 This module knows neither files nor torch; `loading` reads the files, `network` builds the model.
 """
 
+import unicodedata
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, InstanceOf, Tag
+from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, InstanceOf, Tag
 
 from mnistladder.layers import Layer, Shape, layer_name
 
@@ -14,6 +15,22 @@ INPUT_SHAPE: Shape = (1, 28, 28)
 CLASSES = 10
 
 Rate = Annotated[float, Field(gt=0, le=100)]
+
+
+def _printable(text: str) -> str:
+    """Text that a terminal shows, and does not obey."""
+    if any(unicodedata.category(character) == "Cc" for character in text):
+        raise ValueError("no control characters")
+    return text
+
+
+def _ordered(band: tuple[float, float]) -> tuple[float, float]:
+    if band[0] > band[1]:
+        raise ValueError("two numbers, the lower one first")
+    return band
+
+
+Text = Annotated[str, AfterValidator(_printable)]
 
 
 class Model(BaseModel):
@@ -99,7 +116,7 @@ class Published(Model):
     """What the article reports for this rung."""
 
     accuracy: float = Field(ge=0, le=100, description="percent of the test images")
-    remark: str | None = Field(
+    remark: Text | None = Field(
         None, max_length=200, description="how that figure came about, where we know"
     )
 
@@ -107,7 +124,7 @@ class Published(Model):
 class Expected(Model):
     """Where the mean of any seeds should lie, from measured runs; `report --check` looks."""
 
-    errors: Annotated[tuple[float, float], Field(strict=False)] = Field(
+    errors: Annotated[tuple[float, float], Field(strict=False), AfterValidator(_ordered)] = Field(
         description="lowest and highest mean number of errors"
     )
 
@@ -115,7 +132,7 @@ class Expected(Model):
 class Config(Model):
     """Everything that decides a rung's result, except the seed, the data and the machine."""
 
-    title: str = Field(min_length=1, max_length=80, description="what is new in this rung")
+    title: Text = Field(min_length=1, max_length=80, description="what is new in this rung")
     model: Annotated[tuple[InstanceOf[Layer], ...], Field(strict=False, min_length=1)]
     loss: Literal["cross_entropy", "clipped_cross_entropy"] = Field(
         "cross_entropy",

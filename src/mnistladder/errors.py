@@ -53,6 +53,9 @@ class Terminated(BaseException):
     """SIGTERM arrived. Like KeyboardInterrupt, no handler of ordinary errors may swallow it."""
 
 
+MOST_TOLD = 20  # mistakes of a config; more is a file of another kind
+
+
 @dataclass(frozen=True, order=True)
 class Problem:
     """One mistake in a config file; line and column count from 1."""
@@ -73,4 +76,7 @@ class ConfigError(UsageError):
 
     def __init__(self, problems: list[Problem]) -> None:
         self.problems = sorted(set(problems))
-        super().__init__("\n".join(map(str, self.problems)))
+        told = [str(problem) for problem in self.problems[:MOST_TOLD]]
+        if more := len(self.problems) - len(told):
+            told.append(f"{self.problems[0].file}: and {more} more mistakes")
+        super().__init__("\n".join(told))

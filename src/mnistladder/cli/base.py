@@ -1,6 +1,7 @@
 """What all commands share: the app, its streams, its common options."""
 
 import json
+import unicodedata
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -92,9 +93,12 @@ def output() -> Console:
 
 
 def complain(text: str) -> None:
-    """One message on stderr; its lines as they are."""
+    """One message on stderr; its lines as they are, but nothing that a terminal would obey."""
+    shown = "".join(
+        c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text
+    )
     Console(stderr=True).print(
-        f"mnistladder: {text}", markup=False, highlight=False, soft_wrap=True
+        f"mnistladder: {shown}", markup=False, highlight=False, soft_wrap=True
     )
 
 
