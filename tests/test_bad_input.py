@@ -79,7 +79,7 @@ def test_what_is_no_file_is_told_at_once(tmp_path, kind):
         path.chmod(0)
         command = ["setpriv", "--reuid=65534", "--clear-groups", *command]
     done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
-    if "setpriv" in done.stderr or "ModuleNotFound" in done.stderr or "denied" in done.stderr:
+    if "setpriv:" in done.stderr or "ModuleNotFound" in done.stderr:
         pytest.skip("cannot become another user here, or it cannot see this Python")
     assert (done.returncode, done.stdout) == (ExitCode.USAGE, "")
     assert len(done.stderr.splitlines()) == 1

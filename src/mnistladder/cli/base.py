@@ -1,7 +1,6 @@
 """What all commands share: the app, its streams, its common options."""
 
 import json
-import unicodedata
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
