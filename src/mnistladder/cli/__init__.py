@@ -37,6 +37,9 @@ def _leave(code: int) -> None:
 
 def _run() -> None:
     signal.signal(signal.SIGTERM, _terminate)
+    hang_up = getattr(signal, "SIGHUP", None)  # not on Windows
+    if hang_up and signal.getsignal(hang_up) is not signal.SIG_IGN:  # nohup wants it ignored
+        signal.signal(hang_up, _terminate)
     try:
         app()
     except UserError as error:
