@@ -53,3 +53,30 @@ def test_no_document_names_an_exit_code_that_does_not_exist():
         int(n) for line in table.splitlines()[2:] for n in re.findall(r"\d+", line.split("|")[1])
     }
     assert codes == {int(code) for code in ExitCode}
+
+
+MATRIX = (TOP / "docs" / "reliability.md").read_text()
+ROWS = {"A": 16, "B": 16, "C": 9, "D": 23, "E": 9, "F": 8, "G": 13, "H": 10, "I": 7, "J": 8}
+
+
+def named_rows():
+    """The rows of the fault matrix that the document has, ranges written out."""
+    for first in re.findall(r"^\| ([A-J]\d[^|]*) \|", MATRIX, re.MULTILINE):
+        for part in first.split(", "):
+            letter, (low, _, high) = part[0], part.replace(part[0], "").partition("-")
+            yield from (f"{letter}{number}" for number in range(int(low), int(high or low) + 1))
+
+
+def test_every_row_of_the_fault_matrix_is_held_by_a_test_or_excused():
+    assert sorted(named_rows()) == sorted(
+        f"{letter}{number}" for letter, count in ROWS.items() for number in range(1, count + 1)
+    )
+    lines = [line for line in MATRIX.splitlines() if re.match(r"\| [A-J]\d", line)]
+    assert all("`test_" in line or "| no test" in line for line in lines)
+
+
+def test_tests_that_the_reliability_document_names_exist():
+    tests = "".join(path.read_text() for path in (TOP / "tests").glob("test_*.py"))
+    named = set(re.findall(r"`(test_\w+)`", MATRIX))
+    assert len(named) > 50
+    assert [name for name in sorted(named) if f"def {name}(" not in tests] == []

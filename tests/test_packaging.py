@@ -52,6 +52,18 @@ def test_constraints_pin_every_direct_dependency_exactly():
     assert "://" not in (TOP / "constraints.txt").read_text()
 
 
+ADVISORIES = {  # the first version without a known hole that concerns us
+    "torch": (2, 11), "PyYAML": (6, 0), "filelock": (3, 20, 1),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ADVISORIES)
+def test_lower_bounds_are_above_known_advisories(name):
+    project = (TOP / "pyproject.toml").read_text()
+    [bound] = re.findall(rf"^    \"{name}>=([\d.]+)", project, re.MULTILINE | re.IGNORECASE)
+    assert tuple(map(int, bound.split("."))) >= ADVISORIES[name]
+
+
 DOCKERFILE = (TOP / "Dockerfile.cuda").read_text()
 
 

@@ -1,0 +1,88 @@
+"""Do the tests notice? Breaks a copy in one place at a time; each break must fail its tests.
+
+`scripts/mutants.py` exits 1 if a broken copy passes.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+TOP = Path(__file__).parents[1]
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """Text of a module replaced by other text, and the tests that must fail then."""
+
+    what: str
+    module: str
+    old: str
+    new: str
+    tests: str
+
+
+MUTANTS = [
+    Mutant("no fsync of files", "storage", "disk.sync(descriptor)", "pass", "test_faults.py"),
+    Mutant(
+        "no fsync of folders", "storage", "disk.sync_folder(path.parent)", "pass", "test_faults.py"
+    ),
+    Mutant(
+        "no fsync above new folders", "storage", "disk.sync_folder(folder.parent)", "pass",
+        "test_faults.py",
+    ),
+    Mutant("no lock", "storage", "held.acquire(timeout=0)", "pass", "test_concurrency.py"),
+    Mutant(
+        "no hash of files", "storage", "!= sha256:", "!= sha256 and not content:",
+        "test_members.py",
+    ),
+    Mutant("no hash of records", "records", "if digest(record) != sha256:", "if False:",
+           "test_results.py"),
+    Mutant("records are overwritten", "storage", "disk.link(temporary, path)",
+           "disk.replace(temporary, path)", "test_storage.py"),
+    Mutant("written in place", "storage", "disk.replace(temporary, path)",
+           "path.write_bytes(content)", "test_storage.py"),
+    Mutant("seeds do not depend on the epoch", "streams", "{purpose} {epoch}", "{purpose}",
+           "test_train.py"),
+    Mutant("seeds do not depend on the purpose", "streams", "{seed} {purpose}", "{seed}",
+           "test_streams.py"),
+    Mutant("moments are not stored", "member", "self.optimizer.load_state_dict(", "(lambda x: 0)(",
+           "test_trainer.py"),
+]  # fmt: skip
+
+
+def passes(tests: list[str], mutant: Mutant | None = None) -> bool:
+    """Whether a copy, broken or whole, passes the tests."""
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / "copy"
+        shutil.copytree(TOP, copy, ignore=shutil.ignore_patterns(".*", "runs", "results"))
+        if mutant:
+            path = copy / "src" / "mnistladder" / f"{mutant.module}.py"
+            text = path.read_text()
+            assert mutant.old in text, f"{mutant.what}: nothing to replace"
+            path.write_text(text.replace(mutant.old, mutant.new))
+        done = subprocess.run(
+            [sys.executable, "-m", "pytest", "-q", "-x", *(f"tests/{name}" for name in tests)],
+            cwd=copy,
+            env={**os.environ, "PYTHONPATH": str(copy / "src")}, capture_output=True, check=False,
+        )  # fmt: skip
+    return done.returncode == 0
+
+
+def main() -> None:
+    assert passes(sorted({mutant.tests for mutant in MUTANTS})), "the copy fails unbroken"
+    survivors = 0
+    for mutant in MUTANTS:
+        alive = passes([mutant.tests], mutant)
+        survivors += alive
+        print(
+            f"{'NOT NOTICED' if alive else 'noticed'}: {mutant.what} ({mutant.tests})", flush=True
+        )
+    sys.exit(1 if survivors else 0)
+
+
+if __name__ == "__main__":
+    main()
