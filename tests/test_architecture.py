@@ -18,8 +18,8 @@ environment augment network optimize
 data checking schema
 stages predict loading
 cost members device member speeds contested
-results overlap train stack rows curves
-digits calibration report
+results overlap train stack rows
+digits calibration report curves
 targets trainer
 executors progress doctor provenance
 ladder

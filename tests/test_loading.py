@@ -288,6 +288,11 @@ def test_overrides_change_the_config_and_the_label(load):
     assert load(GOOD, "model.1.dense.out=20", "model.1.dense.out=10").config == load(GOOD).config
 
 
+def test_override_that_changes_nothing_is_none(load):
+    assert load(GOOD, "batch_size=32").overrides == ()
+    assert load(GOOD, "batch_size=33").overrides == ("batch_size=33",)
+
+
 @pytest.mark.parametrize(
     ("override", "expected"),
     [

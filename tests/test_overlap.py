@@ -3,6 +3,7 @@
 import pytest
 import small
 import torch
+from torch import nn
 
 from mnistladder.device import make_deterministic
 from mnistladder.layers import Conv, Dense, Flatten, MaxPool, Normalize, Relu
@@ -58,3 +59,22 @@ def test_error_on_the_thread_is_raised_by_backward():
         member.network[3].weight.grad = None
         with pytest.raises(AttributeError, match="add_"):
             member.backward(loss)
+
+
+@pytest.mark.parametrize("options", [{"padding_mode": "circular"}, {"padding": "same"}])
+def test_convolution_padded_in_another_way_keeps_its_own_backward_pass(options):
+    """As a layer of another package may bring it."""
+    torch.manual_seed(0)
+    member = Member.new(small.tiny(model=GROUPS), 0, (33.3, 78.6), CPU)
+    member.network[1] = nn.Conv2d(1, 4, 3, **{"padding": 1, **options})
+    images = torch.rand(8, 1, 28, 28)
+    found = []
+    with Overlap() as overlap:
+        for attach in (False, True):
+            if attach:
+                overlap.attach(member)
+            member.network[1].zero_grad()
+            member.backward(member.network(images).square().sum())
+            found.append(member.network[1].weight.grad.clone())
+    assert torch.equal(*found)
+    assert found[0].abs().sum() > 0

@@ -8,8 +8,10 @@ import pytest
 
 from mnistladder import report
 from mnistladder.rows import make_rows
+from mnistladder.stages import RECIPE_VERSION
 
-MACHINE = {"device": "cpu", "device_name": "A processor", "ended": "2026-01-02T03:04:05+00:00"}
+MACHINE = {"device": "cpu", "device_name": "A processor", "ended": "2026-01-02T03:04:05+00:00",
+           "engine": RECIPE_VERSION}  # fmt: skip
 
 
 def record(rung="model02_normalized", seed=0, errors=800, **changes):

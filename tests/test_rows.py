@@ -8,8 +8,10 @@ from mnistladder import contested, report
 from mnistladder.data import MNIST_SHA256
 from mnistladder.loading import shipped_names
 from mnistladder.rows import expected_band, make_rows, wrong_masks
+from mnistladder.stages import RECIPE_VERSION
 
-MACHINE = {"device": "cpu", "device_name": "A processor", "ended": "2026-01-02T03:04:05+00:00"}
+MACHINE = {"device": "cpu", "device_name": "A processor", "ended": "2026-01-02T03:04:05+00:00",
+           "engine": RECIPE_VERSION}  # fmt: skip
 
 
 def record(rung="model02_normalized", seed=0, errors=800, **changes):
@@ -114,6 +116,31 @@ def test_variant_is_compared_with_its_rung_and_not_part_of_the_ladder(ladder):
     assert rows[1].step.p == rows[1].step.comparison.p
     assert rows[2].step == make_rows(ladder)[1].step
     assert report.cells(rows[1])[0].startswith("+ ")
+
+
+def test_results_of_another_engine_or_config_are_rows_of_their_own(ladder):
+    """Old results stay, and are neither pooled nor compared with new ones."""
+    generator = np.random.default_rng(2)
+    old = [whole(RUNGS[1], seed, draw(generator, 0.2), engine=1) for seed in range(3)]
+    edited = [
+        whole(RUNGS[1], seed, draw(generator, 0.3), config_sha256="b", ended="2025")
+        for seed in range(3)
+    ]
+    rows = make_rows([*ladder, *old, *edited])
+    assert sorted(row.n for row in rows if row.name == RUNGS[1]) == [3, 3, len(ladder) // 4]
+    assert [row.rung for row in rows if "[engine 1]" in row.rung] == [f"{RUNGS[1]} [engine 1]"]
+    steps = {row.rung: row.step for row in rows if row.step}
+    assert steps == {row.rung: row.step for row in make_rows(ladder) if row.step}
+
+
+def test_one_seed_shows_no_step():
+    generator = np.random.default_rng(3)
+    rows = make_rows([whole(RUNGS[0], 0, draw(generator, 0.2)), whole(RUNGS[1], 0, [1])])
+    step = rows[1].step
+    assert step.p < 0.001
+    assert not step.is_significant
+    assert report.step_text(step).startswith("~ ")
+    assert report.step_text(step).endswith("1 seed")
 
 
 def test_board_without_wrong_images_has_no_steps(ladder):

@@ -3,11 +3,13 @@
 import pytest
 import small
 import torch
+from torch import nn
 
 from mnistladder import layers, optimize, stack, train
 from mnistladder.config import Adam, Sgd
 from mnistladder.device import make_deterministic
 from mnistladder.digits import load_digits
+from mnistladder.errors import UsageError
 from mnistladder.loading import load_rung, shipped_names
 from mnistladder.member import Member
 from mnistladder.modules import Dropout
@@ -176,3 +178,36 @@ def test_masks_of_a_stack_are_those_of_its_networks():
     alone = [next(module.masks(2, [torch.Generator().manual_seed(seed)])) for seed in (0, 1)]
     assert torch.equal(found, torch.cat(alone, 1))
     assert found.is_contiguous(memory_format=torch.channels_last)
+
+
+class Scaled(layers.Relu):
+    """A layer of another package with constants, stored or not."""
+
+    stored: bool = False
+    stackable = True
+
+    def module(self, shape):
+        module = nn.ReLU()
+        module.register_buffer("constants", torch.tensor([3.0, 5.0]), persistent=self.stored)
+        return module
+
+
+@pytest.fixture
+def _plugin(monkeypatch):
+    monkeypatch.setitem(layers.LAYERS, "scaled", Scaled)
+
+
+@pytest.mark.usefixtures("_plugin")
+def test_constants_of_a_layer_are_those_of_a_member():
+    config = small.tiny(model=(layers.Flatten(), Scaled(), layers.Dense(out=10)))
+    members = [Member.new(config, seed, STATISTICS, CPU) for seed in range(3)]
+    whole = stack.join(config, members)
+    assert dict(whole.network.named_buffers())["02_scaled.constants"].tolist() == [3.0, 5.0]
+
+
+@pytest.mark.usefixtures("_plugin")
+def test_layer_that_is_stackable_in_name_only_is_told():
+    config = small.tiny(model=(layers.Flatten(), Scaled(stored=True), layers.Dense(out=10)))
+    members = [Member.new(config, seed, STATISTICS, CPU) for seed in range(3)]
+    with pytest.raises(UsageError, match=r"constants: \(2,\) alone, \(2,\) stacked"):
+        stack.join(config, members)

@@ -65,12 +65,30 @@ def test_sign_flip_is_scipys_permutation_test():
     assert statistics.sign_flip_p(np.full(60, 0.5)) == pytest.approx(1e-4)
 
 
-def test_seeds_needed_follow_the_table():
-    """n = 15.7 (sd / difference)^2, as in the tables of two samples with power 80 %."""
+@pytest.mark.parametrize("ratio", [3.0, 1.5, 1.0, 0.7])
+def test_seeds_needed_find_the_difference_four_times_in_five_and_one_less_does_not(ratio):
+    """By simulation: the normal approximation promises too much where few seeds are needed."""
     spread = np.array([-1.0, 1.0]) / np.sqrt(2)  # standard deviation 1
-    for sd, difference, expected in [(4.5, 5, 13), (4.5, 1, 318), (2.8, 2, 31), (6.6, 10, 7)]:
+    needed = statistics.seeds_needed(ratio + spread, spread)
+    powers = []
+    for n in (needed - 1, needed):
+        if n < 2:
+            powers.append(0.0)
+            continue
+        draws = np.random.default_rng(n).normal(size=(2, 4000, n))
+        found = [statistics.welch(a + ratio, b)[0] < 0.05 for a, b in zip(*draws, strict=True)]
+        powers.append(np.mean(found))
+    assert powers[0] < 0.82
+    assert powers[1] > 0.78
+    assert powers[0] < powers[1]
+
+
+def test_seeds_needed_follow_the_tables_where_many_are_needed():
+    """n = 15.7 (sd / difference)^2, as in the tables of two samples with power 80 %."""
+    spread = np.array([-1.0, 1.0]) / np.sqrt(2)
+    for sd, difference, expected in [(4.5, 1, 318), (2.8, 0.5, 492)]:
         found = statistics.seeds_needed(difference + sd * spread, sd * spread)
-        assert found == pytest.approx(expected, abs=1)
+        assert found == pytest.approx(expected, rel=0.01)
     assert statistics.seeds_needed([1.0, 2.0], [2.0, 1.0]) is None
 
 
@@ -111,6 +129,19 @@ def test_seeds_that_vary_as_a_whole_raise_no_false_alarm():
         alarms["both"] += found.p < 0.05
     assert alarms["both"] <= 0.08 * 200
     assert alarms["permutation"] > 0.2 * 200
+
+
+@pytest.mark.parametrize("seeds", [(1, 1), (1, 3), (10, 1)])
+def test_one_seed_never_speaks_for_its_rung(seeds):
+    """McNemar's test would call half of such pairs different."""
+    generator = np.random.default_rng(8)
+    pairs = []
+    for _ in range(50):
+        rates = [generator.choice([0.02, 0.08], count) for count in seeds]
+        rungs = [[masks(1, 500, rate, generator)[0] for rate in each] for each in rates]
+        pairs.append(statistics.compare(*rungs))
+    assert not any(pair.covers_seeds for pair in pairs)
+    assert sum(pair.p < 0.05 for pair in pairs) > 10
 
 
 def test_null_ladder_after_holm_rarely_shows_any_step():

@@ -3,19 +3,22 @@
 import json
 import math
 from functools import cache
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from mnistladder.data import MNIST_SHA256
 from mnistladder.loading import rung_of
 from mnistladder.records import Record
+from mnistladder.rows import group
 
 ABOUT = (
     "Ours are means over seeds and members. Distance: the mean of |log(our loss / published loss)| "
     "over the epochs that both have; 0.1 is about ten percent."
 )
+
+NO_LOG: dict[str, list[float]] = {"loss": [], "test_accuracy": []}
 
 
 @cache
@@ -35,14 +38,16 @@ def distance(ours: list[float], theirs: list[float]) -> float | None:
 
 
 def beside_published(results: list[Record]) -> list[dict[str, Any]]:
-    """For each rung, a row an epoch and the distance; variants beside the log of their rung."""
+    """For each rung, a row an epoch and the distance; variants beside the log of their rung.
+
+    The log is of MNIST; other data, older configs and engines have tables of their own.
+    """
     tables = []
     known = [record for record in results if "curve" in record and not record["overrides"]]
-    for name, group in groupby(known, key=lambda record: record["rung"]):
-        records = list(group)
+    for (name, data, *_), records in group(known).items():
         loss = _mean([record["curve"]["loss"] for record in records])
         accuracy = _mean([record["curve"]["test_accuracy"] for record in records])
-        log = published().get(rung_of(name) or name, {"loss": [], "test_accuracy": []})
+        log = published().get(rung_of(name) or name, NO_LOG) if data == MNIST_SHA256 else NO_LOG
         tables.append(
             {
                 "rung": name,

@@ -8,7 +8,7 @@ from typing import Any
 
 from mnistladder import document
 from mnistladder.checking import check, did_you_mean
-from mnistladder.config import Rung
+from mnistladder.config import Config, Rung
 from mnistladder.document import Document
 from mnistladder.errors import ConfigError, UsageError
 
@@ -77,7 +77,17 @@ def load_rung(reference: str, overrides: Sequence[str] = ()) -> Rung:
     problems = doc.problems + [p for p in found if (p.file, p.line, p.column) not in told]
     if problems or config is None:
         raise ConfigError(problems)
+    if overrides and config == _plain(reference):
+        overrides = ()  # they say what the file says: it is the rung itself
     return Rung(name, config, tuple(overrides))
+
+
+def _plain(reference: str) -> Config | None:
+    """The config without overrides, if it is whole."""
+    try:
+        return load_rung(reference).config
+    except UsageError:
+        return None
 
 
 def _read(path: Path) -> bytes:

@@ -35,7 +35,7 @@ class Overlap:
         """Makes all convolutions of a member on the CPU use the thread."""
         member.backward = self._backward
         for module in member.network.modules():
-            if type(module) is nn.Conv2d:
+            if type(module) is nn.Conv2d and _pads_with_zeros(module):
                 module.forward = partial(_Convolution.apply, module, self, module.weight)  # type: ignore[method-assign]
 
     def owe(self, module: nn.Conv2d, gradient: Tensor, values: Tensor) -> None:
@@ -48,6 +48,11 @@ class Overlap:
         for future in self._owed:
             future.result()
         self._owed.clear()
+
+
+def _pads_with_zeros(module: nn.Conv2d) -> bool:
+    """Whether the backward pass below is that of this convolution."""
+    return module.padding_mode == "zeros" and not isinstance(module.padding, str)
 
 
 class _Convolution(torch.autograd.Function):

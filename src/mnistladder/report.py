@@ -5,7 +5,8 @@ import io
 import json
 from typing import Any, Literal
 
-from mnistladder import statistics
+from mnistladder import contested, statistics
+from mnistladder.loading import shipped_names
 from mnistladder.rows import Row, Step
 
 Format = Literal["table", "markdown", "csv", "json"]
@@ -47,10 +48,19 @@ def cells(row: Row) -> list[str]:
         _number(row.accuracy_mean, row.accuracy_sd, 3 if row.n > 1 else 2),
         "-" if row.published_accuracy is None else f"{row.published_accuracy:.2f}",
         row.verdict or "-",
-        step_text(row.step) if row.step else "-",
+        step_text(row.step) + _from(row) if row.step else "-",
         duration(row.train_s_mean),
         row.device,
     ]
+
+
+def _from(row: Row) -> str:
+    """Which rung a step starts from, where that is not the one above."""
+    ladder = shipped_names()
+    if row.step is None or row.variant_of or row.name == ladder[0]:
+        return ""
+    is_direct = row.step.rung == ladder[ladder.index(row.name) - 1]
+    return "" if is_direct else f" (from {row.step.rung})"
 
 
 def step_text(step: Step) -> str:
@@ -58,7 +68,11 @@ def step_text(step: Step) -> str:
     low, high = step.comparison.interval
     change = _interval((0 - high, 0 - low), step.comparison.fewer)
     sign = "" if step.is_significant else "~ "
-    return f"{sign}{0 - step.comparison.fewer:+.1f} [{change}], p {p_text(step.p)}"
+    return f"{sign}{0 - step.comparison.fewer:+.1f} [{change}], p {p_text(step.p)}{_few(step)}"
+
+
+def _few(step: Step) -> str:
+    return "" if step.comparison.covers_seeds else ", 1 seed"
 
 
 def comparison_text(about: dict[str, Any]) -> str:
@@ -72,14 +86,21 @@ def comparison_text(about: dict[str, Any]) -> str:
         f"{low:+.1f} to {high:+.1f}; p {p_text(about['p'])} "
         f"({', '.join(f'{name} {p_text(p)}' for name, p in about['tests'].items())})",
     ]
-    shown = about["p"] < 1 - statistics.LEVEL
-    lines.append("The difference is shown." if shown else "~ No difference is shown.")
+    lines.append(_conclusion(about["p"] < 1 - statistics.LEVEL, min(n_before, n_after)))
     if about["seeds_needed"]:
         lines[-1] += (
             f" For a true difference of this size, {about['seeds_needed']} seeds each "
             "would show it 4 times in 5."
         )
     return "\n".join(lines)
+
+
+def _conclusion(is_shown: bool, seeds: int) -> str:
+    if not is_shown:
+        return "~ No difference is shown."
+    if seeds == 1:
+        return "~ These networks differ; whether the rungs do, one seed cannot say."
+    return "The difference is shown."
 
 
 def p_text(p: float) -> str:
@@ -121,10 +142,10 @@ def notes(rows: list[Row]) -> list[str]:
         "test images; train time is summed over a rung's networks and excludes evaluation.",
         "The interval is that of the mean, Student's t over seeds; `*`: of one draw, exact "
         "binomial. Verdict: whether it covers the published figure. Uncontested: errors without "
-        "the 15 images whose label people contest.",
+        f"the {len(contested.ids())} images whose label people contest.",
         "`~`: no difference shown. p is the larger of a permutation test over images and Welch's "
-        "over seeds (one seed each: McNemar's), after Holm over all steps; a variant (`+`) is "
-        "compared with its rung.",
+        "over seeds, after Holm over all steps; one seed (McNemar's test) cannot show a step. A "
+        "variant (`+`) is compared with its rung.",
         f"Measured on {', '.join(where)}, {first if first == last else f'{first} to {last}'}.",
     ]
     if any(row.transductive for row in rows):

@@ -8,9 +8,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from mnistladder import contested, statistics
-from mnistladder.loading import rung_of, shipped_names
+from mnistladder import contested, records, statistics
+from mnistladder.loading import rung_of, shipped_names, variant_names
 from mnistladder.records import Record
+from mnistladder.stages import RECIPE_VERSION
 from mnistladder.statistics import Comparison, Interval
 
 Verdict = Literal["reproduced", "better", "worse"]
@@ -29,14 +30,16 @@ class Step:
 
     @property
     def is_significant(self) -> bool:
-        return self.p < 1 - statistics.LEVEL
+        """Whether both rungs' seeds and the images show it."""
+        return self.p < 1 - statistics.LEVEL and self.comparison.covers_seeds
 
 
 @dataclass(frozen=True)
 class Row:
     """All results of one rung and one config on one data set, aggregated."""
 
-    rung: str
+    name: str
+    rung: str  # the name with what tells this row from others of it
     title: str
     n: int
     seeds: tuple[int, ...]
@@ -96,19 +99,40 @@ class Row:
         return low <= self.published_errors <= high
 
 
+Identity = tuple[str, str, str, int, str]
+
+
+def identity(record: Record) -> Identity:
+    """What results must have in common to be one row: rung, data, config, engine and plugins."""
+    plugins = records.digest(record.get("plugins", {}))
+    engine = record.get("engine", 1)
+    return record["rung"], record["data"]["sha256"], record["config_sha256"], engine, plugins
+
+
+def group(results: Iterable[Record]) -> dict[Identity, list[Record]]:
+    """Results by identity, each group in order of seed."""
+    ordered = sorted(results, key=lambda record: (identity(record), record["seed"]))
+    return {key: list(found) for key, found in groupby(ordered, identity)}
+
+
+def latest(groups: dict[Identity, list[Record]], rung: str, data: str) -> Identity | None:
+    """Of a rung without overrides, the group of the newest engine and the latest config."""
+    found = [
+        (key[3], max(record["ended"] for record in group), key)
+        for key, group in groups.items()
+        if key[:2] == (rung, data) and not group[0]["overrides"]
+    ]
+    return max(found)[2] if found else None
+
+
 def make_rows(results: Iterable[Record]) -> list[Row]:
     """One row for each rung as configured, in order of name; every stored seed counts.
 
     Steps are compared where the results are whole records; a board alone lacks the wrong images.
     """
-
-    def identity(record: Record) -> list[str]:
-        return [record["rung"], record["data"]["sha256"], record["config_sha256"]]
-
-    ordered = sorted(results, key=lambda record: [*identity(record), record["seed"]])
-    groups = [list(group) for _, group in groupby(ordered, identity)]
-    rows = [_row(group) for group in groups]
-    return _with_steps(rows, dict(zip((row.rung for row in rows), groups, strict=True)))
+    groups = group(results)
+    steps = _steps(groups)
+    return [replace(_row(found), step=steps.get(key)) for key, found in groups.items()]
 
 
 def _row(results: list[Record]) -> Row:
@@ -116,6 +140,7 @@ def _row(results: list[Record]) -> Row:
     errors = [record["errors"] for record in results]
     accuracies = [record["accuracy"] for record in results]
     return Row(
+        name=last["rung"],
         rung=_label(last),
         title=last["title"],
         n=len(results),
@@ -146,11 +171,11 @@ def _row(results: list[Record]) -> Row:
 
 
 def _label(record: Record) -> str:
-    """The rung's name, with the overrides it was trained with and the data if it is not MNIST."""
-    data = record["data"]["name"]
-    return " ".join(
-        [record["rung"], *record["overrides"], *([f"[{data}]"] if data != "mnist" else [])]
-    )
+    """The rung's name, its overrides, the data if it is not MNIST, the engine if it is not ours."""
+    data, engine = record["data"]["name"], record.get("engine", 1)
+    other_data = [f"[{data}]"] if data != "mnist" else []
+    other_engine = [f"[engine {engine}]"] if engine != RECIPE_VERSION else []
+    return " ".join([record["rung"], *record["overrides"], *other_data, *other_engine])
 
 
 def _deviation(values: Sequence[float]) -> float | None:
@@ -186,30 +211,32 @@ def wrong_masks(
     ]
 
 
-def _with_steps(rows: list[Row], groups: dict[str, list[Record]]) -> list[Row]:
-    """The rows with their steps: rung by rung, and each variant from its rung."""
-    main = [name for name in shipped_names() if name in groups]
-    pairs = [(after, before) for before, after in pairwise(main)]
-    found = {after: _step(groups, before, after) for after, before in pairs}
-    steps = {name: step for name, step in found.items() if step}
-    adjusted = statistics.holm([step.p for step in steps.values()])
-    told = {
-        name: replace(step, p=p) for (name, step), p in zip(steps.items(), adjusted, strict=True)
-    }
-    for row in rows:
-        if row.variant_of in groups and (step := _step(groups, str(row.variant_of), row.rung)):
-            told[row.rung] = step
-    return [replace(row, step=told.get(row.rung)) for row in rows]
+def _steps(groups: dict[Identity, list[Record]]) -> dict[Identity, Step]:
+    """Steps of each data set: rung by rung, after Holm, and each variant from its rung."""
+    steps: dict[Identity, Step] = {}
+    for data in sorted({key[1] for key in groups}):
+        main = [key for name in shipped_names() if (key := latest(groups, name, data))]
+        found = {
+            after: step
+            for before, after in pairwise(main)
+            if (step := _step(groups, before, after))
+        }
+        adjusted = statistics.holm([step.p for step in found.values()])
+        steps |= {
+            key: replace(step, p=p) for (key, step), p in zip(found.items(), adjusted, strict=True)
+        }
+        for name in variant_names():
+            before, after = (latest(groups, each, data) for each in (str(rung_of(name)), name))
+            if before and after and (step := _step(groups, before, after)):
+                steps[after] = step
+    return steps
 
 
-def _step(groups: dict[str, list[Record]], before: str, after: str) -> Step | None:
-    records = [*groups[before], *groups[after]]
-    if not all("wrong_images" in record for record in records):
-        return None
-    if len({record["data"]["sha256"] for record in records}) > 1:
+def _step(groups: dict[Identity, list[Record]], before: Identity, after: Identity) -> Step | None:
+    if not all("wrong_images" in record for record in [*groups[before], *groups[after]]):
         return None
     comparison = statistics.compare(*wrong_masks(groups[before], groups[after]))
-    return Step(before, comparison, comparison.p)
+    return Step(before[0], comparison, comparison.p)
 
 
 def expected_band(row: Row) -> tuple[int, int]:

@@ -9,10 +9,11 @@ rounded in another order than alone, but by no other number of members than by t
 from collections.abc import Iterator, Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from mnistladder import network, optimize
 from mnistladder.config import Config
+from mnistladder.errors import UsageError
 from mnistladder.member import Member, join_weights, split_weights
 
 
@@ -37,7 +38,24 @@ def join(config: Config, members: Sequence[Member]) -> Member:
     }
     for whole, *parts in _tensors(stack, members):
         whole.copy_(torch.cat(parts) if whole.dim() else parts[0])
+    _share_constants(built, members[0].network)
     return stack
+
+
+def _share_constants(built: nn.Module, own: nn.Module) -> None:
+    """Buffers that are not stored are constants of the layer: the stack has one member's."""
+    stored, constants = built.state_dict().keys(), dict(own.named_buffers())
+    for name, buffer in built.named_buffers():
+        if name not in stored:
+            _check_shape(name, buffer, constants[name], 1)
+            buffer.copy_(constants[name])
+
+
+def _check_shape(name: str, whole: Tensor, part: Tensor, members: int) -> None:
+    """Raises UsageError for a layer that says `stackable`, and is not."""
+    if whole.dim() and whole.numel() < members * part.numel():
+        shapes = f"{tuple(part.shape)} alone, {tuple(whole.shape)} stacked"
+        raise UsageError(f"{name}: {shapes}; its layer cannot be `stackable`; use --stack 1")
 
 
 def split(stack: Member, members: Sequence[Member]) -> None:
@@ -58,6 +76,9 @@ def split(stack: Member, members: Sequence[Member]) -> None:
 
 def _tensors(stack: Member, members: Sequence[Member]) -> Iterator[tuple[Tensor, ...]]:
     """All that a member's future depends on, tensor by tensor: the stack's, then each member's."""
+    names = members[0].network.state_dict()
+    for name, whole, part in zip(names, _state(stack), _state(members[0]), strict=False):
+        _check_shape(name, whole, part, len(members))
     for whole, *parts in zip(*(_state(member) for member in (stack, *members)), strict=True):
         used = whole[: len(parts) * len(parts[0])] if whole.dim() else whole
         yield used, *parts

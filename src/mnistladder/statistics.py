@@ -5,7 +5,7 @@ Distributions are those of `scipy.special`, which loads in a tenth of the time o
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import ceil, sqrt
+from math import sqrt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,7 +48,8 @@ def prediction_interval(values: Sequence[float], level: float) -> Interval:
 class Comparison:
     """How many errors fewer B makes than A: a mean over seeds, its interval, and p by test name.
 
-    `p` is the largest of the tests that apply: both the images and the seeds must tell.
+    `p` is the largest of the tests that apply: both the images and the seeds must tell. With one
+    seed of either, p speaks of these networks only; other seeds of the rungs may differ otherwise.
     """
 
     fewer: float
@@ -59,6 +60,11 @@ class Comparison:
     @property
     def p(self) -> float:
         return max(self.tests.values())
+
+    @property
+    def covers_seeds(self) -> bool:
+        """Whether p speaks of the rungs, not only of the networks that were trained."""
+        return "Welch" in self.tests
 
 
 def compare(a: Sequence[NDArray[np.bool_]], b: Sequence[NDArray[np.bool_]]) -> Comparison:
@@ -129,14 +135,24 @@ def welch(a: Sequence[float], b: Sequence[float]) -> tuple[float, Interval]:
 def seeds_needed(a: Sequence[float], b: Sequence[float]) -> int | None:
     """Seeds of each so that Welch's test finds a true difference of this size, 4 times in 5.
 
-    By the normal approximation n = (z_0.975 + z_0.8)^2 (s_a^2 + s_b^2) / difference^2, at least 2.
+    The power is that of the noncentral t distribution, for normal counts of the spreads seen. None
+    where the means are equal, or more than 10,000 would be needed.
     """
-    difference = float(np.mean(a) - np.mean(b))
+    difference = abs(float(np.mean(a) - np.mean(b)))
+    variances = [float(np.var(values, ddof=1)) for values in (a, b)]
     if not difference:
         return None
-    z = special.ndtri((1 + LEVEL) / 2) + special.ndtri(POWER)
-    spread = float(np.var(a, ddof=1) + np.var(b, ddof=1))
-    return max(2, ceil(z**2 * spread / difference**2))
+    return next((n for n in range(2, 10_001) if _power(n, difference, variances) >= POWER), None)
+
+
+def _power(n: int, difference: float, variances: Sequence[float]) -> float:
+    """How often Welch's test of n seeds each finds the difference."""
+    total = sum(variances)
+    if not total:
+        return 1.0
+    df = (n - 1) * total**2 / sum(variance**2 for variance in variances)
+    limit, shift = t_quantile(df), difference / sqrt(total / n)
+    return float(1 - special.nctdtr(df, shift, limit) + special.nctdtr(df, shift, -limit))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

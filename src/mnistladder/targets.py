@@ -12,9 +12,10 @@ from mnistladder.config import Config, Rung, recipe, resolved
 from mnistladder.cost import multiply_adds
 from mnistladder.data import MNIST_SHA256, Source
 from mnistladder.errors import CorruptError
+from mnistladder.layers import plugin_versions
 from mnistladder.members import Members, mean_probabilities
 from mnistladder.records import Record, digest
-from mnistladder.stages import Stage, member_stages
+from mnistladder.stages import RECIPE_VERSION, Stage, member_stages
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,8 @@ def _identity(target: Target) -> Record:
         "published_remark": config.published.remark if config.published else None,
         "config": resolved(config),
         "config_sha256": digest(recipe(config)),
+        "engine": RECIPE_VERSION,
+        "plugins": plugin_versions(config.model),
         "seed": target.seed,
         "members": config.members,
         "parameters": config.parameters,

@@ -9,9 +9,10 @@ from mnistladder import curves, results, statistics
 from mnistladder import report as reports
 from mnistladder.cli import base
 from mnistladder.cli.base import app
+from mnistladder.data import MNIST_SHA256
 from mnistladder.errors import ExitCode, UsageError
 from mnistladder.records import Record
-from mnistladder.rows import Row, make_rows, wrong_masks
+from mnistladder.rows import Row, group, latest, make_rows, wrong_masks
 
 
 @app.command(epilog="Examples: mnistladder report    mnistladder report --format csv --sort time")
@@ -38,11 +39,14 @@ def report(
     """Print the accuracy table: each rung's mean over its seeds beside the published figure."""
     if board is not None and not board.is_file():
         raise UsageError(f"{board}: no such leaderboard")
-    found = _chosen(results.load_board(board) if board else _records(runs_dir), rungs)
+    found = results.load_board(board) if board else _records(runs_dir)
+    wanted = _chosen(found, rungs)
     if curves_:
-        _print_curves(found, json)
+        if check or board or format_ != "table" or sort != "rung":
+            raise UsageError("--curves: takes --rungs, --runs-dir and --json alone")
+        _print_curves([record for record in found if record["rung"] in wanted], json)
         return
-    rows = reports.sort_rows(make_rows(found), sort)
+    rows = [row for row in reports.sort_rows(make_rows(found), sort) if row.name in wanted]
     path = board or runs_dir / results.BOARD
     kind = "json" if json else format_
     if kind == "json":
@@ -112,18 +116,18 @@ def _cell(value: float | None, digits: int) -> str:
     return "-" if value is None else f"{value:.{digits}f}"
 
 
-def _chosen(board: list[Record], rungs: str | None) -> list[Record]:
-    """The results of the named rungs; all of them if none is named."""
+def _chosen(board: list[Record], rungs: str | None) -> set[str]:
+    """The rungs to show: those named, or all there are. Steps are computed over all of them."""
+    present = {record["rung"] for record in board}
     if rungs is None:
-        return board
+        return present
     from mnistladder.loading import rung_names
 
     wanted = rung_names([part for part in rungs.replace(",", " ").split() if part])
-    present = {record["rung"] for record in board}
     if unknown := [name for name in wanted if name not in present]:
         known = ", ".join(sorted(present)) or "nothing yet"
         raise UsageError(f"--rungs: no results of {', '.join(unknown)}; there are {known}")
-    return [record for record in board if record["rung"] in wanted]
+    return set(wanted)
 
 
 @app.command()
@@ -166,12 +170,10 @@ def compare(
     """Say whether two rungs really differ: by the same test images, over all stored seeds."""
     from mnistladder.loading import rung_names
 
-    everything = list(results.all_results(runs_dir))
-    groups = [_results_of(name, everything, runs_dir) for name in rung_names([before, after])]
-    if len(groups) != 2:
+    names = rung_names([before, after])
+    if len(names) != 2:
         raise UsageError(f"compare {before} {after}: name two different rungs")
-    if len({record["data"]["sha256"] for group in groups for record in group}) > 1:
-        raise UsageError(f"compare {before} {after}: they were measured on different data")
+    groups = _comparable(names, runs_dir)
     masks = wrong_masks(*groups)
     if not all(masks):
         raise UsageError(f"compare {before} {after}: no test image is scored by both")
@@ -194,9 +196,18 @@ def compare(
         base.say(reports.comparison_text(about))
 
 
-def _results_of(name: str, everything: list[Record], runs_dir: Path) -> list[Record]:
-    """The results of a rung as shipped or written, without overrides."""
-    found = [r for r in everything if r["rung"] == name and not r["overrides"]]
-    if not found:
-        raise UsageError(f"{name}: no results in {runs_dir}; get one: mnistladder run {name}")
-    return found
+def _comparable(names: list[str], runs_dir: Path) -> list[list[Record]]:
+    """The latest results of two rungs, without overrides, on one data set: MNIST if it may be."""
+    known = group(results.all_results(runs_dir))
+    measured = [
+        {key[1] for key, found in known.items() if key[0] == name and not found[0]["overrides"]}
+        for name in names
+    ]
+    for name, data in zip(names, measured, strict=True):
+        if not data:
+            raise UsageError(f"{name}: no results in {runs_dir}; get one: mnistladder run {name}")
+    common = sorted(measured[0] & measured[1], key=lambda data: (data != MNIST_SHA256, data))
+    if not common:
+        raise UsageError(f"compare {' '.join(names)}: they were measured on different data")
+    keys = [latest(known, name, common[0]) for name in names]
+    return [known[key] for key in keys if key]
