@@ -60,7 +60,7 @@ def test_stored_networks_say_the_same_again(stored):
     runs, target, record = stored
     looks = list(provenance.look_again(target, Members(runs), CPU))
     assert [look.stage for look in looks] == list(target.stages)
-    assert all((look.changed, look.largest) == (0, 0.0) for look in looks)
+    assert all((look.changed, look.largest, look.is_recorded) == (0, 0.0, True) for look in looks)
     assert provenance.wrong_fields(record, target, Members(runs)) == []
 
 
@@ -80,6 +80,8 @@ def test_networks_put_in_anothers_place_are_found(copy):
     (one / RECORD).write_bytes(records.seal(record))
     changed = {look.stage.key: look.changed for look in
                provenance.look_again(target, Members(runs), CPU)}  # fmt: skip
+    assert not next(look for look in provenance.look_again(target, Members(runs), CPU)
+                    if look.stage.key == one.name).is_recorded  # fmt: skip
     assert changed.pop(one.name) > 0
     assert set(changed.values()) == {0}
 
@@ -95,7 +97,21 @@ def test_one_changed_byte_of_any_file_is_found(copy, name):
         list(provenance.look_again(target, Members(runs), CPU))
 
 
-@pytest.mark.parametrize("field", ["errors", "wrong_images", "curve", "predictions_sha256"])
+@pytest.mark.parametrize(
+    "field",
+    [
+        "errors",
+        "wrong_images",
+        "curve",
+        "predictions_sha256",
+        "parameters",
+        "epochs",
+        "weights_sha256",
+        "published_accuracy",
+        "images_seen",
+        "engine",
+    ],
+)
 def test_fields_that_the_networks_do_not_bear_out_are_named(stored, field):
     runs, target, record = stored
     edited = {**record, field: {"errors": 0, "wrong_images": [], "curve": {}}.get(field, "0" * 64)}
@@ -155,6 +171,13 @@ def test_a_result_is_named_by_rung_id_or_path(stored):
     path = results.result_path(runs, "rung", record["result_id"])
     for reference in ("rung", record["result_id"], record["result_id"][:6], str(path)):
         assert results.named(runs, reference)["result_id"] == record["result_id"]
+
+
+def test_a_record_of_something_else_is_no_result(stored):
+    runs, target, _ = stored
+    for path in (runs / "leaderboard.json", runs / "members" / target.levels[0][0].key / RECORD):
+        with pytest.raises(UsageError, match="not that of a result"):
+            results.named(runs, str(path))
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""One random affine map per image, a whole epoch at once.
+"""One random affine map per image, drawn for a whole epoch, applied to a part at a time.
 
 The map is that of the article's library: rotation x shear x zoom about the image centre, with the
 shear matrix [[1, -sin s], [0, cos s]] in (row, column) order; edge pixels are repeated outside.

@@ -8,6 +8,8 @@ from mnistladder.layers import Conv, Dense
 from mnistladder.records import Record, digest
 from mnistladder.stages import Stage
 
+PART = 1024  # images of each network that are made at a time in training
+OPTIMIZER_MIB = 150  # what torch loads when the first optimizer is made
 EVALUATED = 500  # images at a time, as `predict` does
 OVERHEAD = 50_000  # multiply-adds that an image costs besides: fetching it, small layers
 
@@ -66,14 +68,16 @@ def images_per_second(config: Config, results: Iterable[Record]) -> float | None
     return min(known)[1] if known else None
 
 
-def peak_mib(config: Config, networks: int, train_images: int, start_mib: float) -> float:
+def peak_mib(config: Config, networks: int, images: int, start_mib: float) -> float:
     """Memory that a process needs at most to train so many of the config's networks as one.
 
-    An epoch's images are there once for each network, and once side by side; activations and their
-    gradients are there at a time for the backward pass, or for the evaluation of one network.
+    `images` counts training and test images, which are there once, as bytes. A part of an epoch is
+    there as floats for each network, and side by side; activations and their gradients are there at
+    a time for the backward pass, or for the evaluation of one network.
     """
-    copies = 1 if networks == 1 else 2 * networks
-    images = prod(INPUT_SHAPE) * train_images * copies
+    pixels = prod(INPUT_SHAPE)
+    data = pixels * images + 2 * networks * 4 * pixels * PART
+    weights = 4 * config.parameters * networks * 8  # weight, gradient, two moments, and a copy
     step = 2 * networks * activation_bytes(config)
     evaluation = 2 * activation_bytes(config) * EVALUATED // config.batch_size
-    return start_mib + (images + max(step, evaluation)) / 2**20
+    return start_mib + OPTIMIZER_MIB + (data + weights + max(step, evaluation)) / 2**20

@@ -9,6 +9,7 @@ import io
 import mmap
 import struct
 import zlib
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -111,6 +112,8 @@ class Source:
         except DataError:  # not there yet, or damaged
             dataset = self.load()
         with storage.lock(folder.with_name(f"{folder.name}.lock")):
+            with suppress(DataError):
+                return copy.load()  # another process was first
             storage.sweep(folder)
             _write_folder(folder, dataset.train, dataset.test)
         return copy.load()

@@ -48,7 +48,7 @@ def estimate(ladder: Ladder, workers: int, known: Calibration, sizes: tuple[int,
         speed = known.speed(stage.config, networks)
         assert speed, "calibrate first"
         seconds[stage.key] = speed.stage_s(stage, *sizes)
-        memory = cost.peak_mib(stage.config, networks, sizes[0], known.start_mib)
+        memory = cost.peak_mib(stage.config, networks, sum(sizes), known.start_mib)
         peak = max(peak, memory)
     return Estimate(seconds, _wall_s(ladder, workers, seconds) + known.start_s, peak)
 

@@ -143,10 +143,23 @@ class Ladder:
     def _mend(self, emit: Callable[[Event], None]) -> None:
         """Sets aside what is damaged, and lists results that a crash kept off the leaderboard."""
         for path, text in self.damaged.items():
-            aside = storage.set_aside(path)
+            with storage.lock(path.with_name(f"{path.name}.lock")):
+                if not self._is_damaged(path):
+                    continue  # another process was first
+                aside = storage.set_aside(path)
             emit(self._notice(f"{text}; set aside as {aside.name}, made anew"))
         if not results.lists(self.runs, (record["result_id"] for record in self.known.values())):
             self._tell_board(results.rebuild_board(self.runs), emit)
+
+    def _is_damaged(self, path: Path) -> bool:
+        try:
+            if path.parent != self.members.root:
+                results.load_result(path)
+            elif self.members.is_stored(path.name):
+                self.members.check_files(path.name)
+            return False
+        except CorruptError:
+            return path.exists()
 
     def _tell_board(self, aside: Path | None, emit: Callable[[Event], None]) -> None:
         if aside:

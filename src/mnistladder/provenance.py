@@ -1,5 +1,6 @@
 """Whether a stored result is what it says: its networks looked at again, or trained again."""
 
+import json
 from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from itertools import zip_longest
@@ -20,11 +21,6 @@ from mnistladder.targets import Target, make_result
 if TYPE_CHECKING:
     import torch
 
-# What follows from the networks alone; the rest of a record says how and where they were trained.
-DERIVED = (
-    "test_images", "scored", "errors", "accuracy", "loss", "per_class_errors", "dead_classes",
-    "wrong_images", "predictions_sha256", "member_keys", "member_errors", "curve",
-)  # fmt: skip
 MACHINE = ("device", "device_name", "cpu_capability", "versions")
 COMPARED = ("phase", "lr", "images", "loss", "test_loss", "test_errors", "test_accuracy")
 
@@ -47,11 +43,15 @@ def target_of(record: Record, source: Source) -> Target:
 
 @dataclass(frozen=True)
 class Look:
-    """A stored network looked at again: images it now says otherwise, largest change of p."""
+    """A stored network looked at again: images it now says otherwise, largest change of p.
+
+    `is_recorded` says whether its weights are those that its record names.
+    """
 
     stage: Stage
     changed: int
     largest: float
+    is_recorded: bool
 
 
 def look_again(
@@ -63,7 +63,7 @@ def look_again(
     """
     from mnistladder import predict
     from mnistladder.digits import load_digits
-    from mnistladder.member import Member
+    from mnistladder.member import Member, hash_weights
 
     digits = load_digits(target.source, members.data_folder(target.source), device)
     for stage in target.stages:
@@ -75,13 +75,15 @@ def look_again(
         found = predict.probabilities(member.network, digits.test.images).cpu().numpy()
         stored = members.probabilities(stage.key)
         changed = int((found.argmax(1) != stored.argmax(1)).sum())
-        yield Look(stage, changed, float(np.abs(found - stored).max()))
+        largest = float(np.abs(found - stored).max())
+        recorded = members.record(stage.key)["weights_sha256"]
+        yield Look(stage, changed, largest, hash_weights(member.network) == recorded)
 
 
 def wrong_fields(record: Record, target: Target, members: Members) -> list[str]:
     """Fields of the record that its stored networks do not bear out. Raises CorruptError."""
-    derived = make_result(target, members)
-    return [name for name in DERIVED if name in record and record[name] != derived[name]]
+    derived = json.loads(json.dumps(make_result(target, members)))  # tuples are lists in a record
+    return [name for name in record if name != "schema" and record[name] != derived.get(name)]
 
 
 @dataclass(frozen=True)

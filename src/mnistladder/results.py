@@ -61,16 +61,20 @@ def named(runs: Path, reference: str, seed: int = 0) -> Record:
     if reference.endswith(".json"):
         if not Path(reference).is_file():
             raise UsageError(f"{reference}: no such record")
-        return load_result(Path(reference))
+        found = load_result(Path(reference))
+        if not found.keys() >= {"result_id", "rung", "seed", "data", "config"}:
+            raise UsageError(f"{reference}: a record, but not that of a result")
+        return found
     every = list(all_results(runs))
     by_id = [r for r in every if len(reference) >= 4 and r["result_id"].startswith(reference)]
     by_rung = [
         r for r in every if r["rung"] == reference and r["seed"] == seed and not r["overrides"]
     ]
-    if len(found := by_id or by_rung) == 1:
-        return found[0]
-    if found:
-        ids = ", ".join(record["result_id"] for record in found)
+    fitting = by_id or by_rung
+    if len(fitting) == 1:
+        return fitting[0]
+    if fitting:
+        ids = ", ".join(record["result_id"] for record in fitting)
         raise UsageError(f"{reference}: several results fit; name one by its id: {ids}")
     raise UsageError(
         f"{reference}: no such result in {runs}, with seed {seed}; see `mnistladder leaderboard`"

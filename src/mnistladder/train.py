@@ -8,12 +8,11 @@ from torch import Tensor, nn
 
 from mnistladder import config as spec
 from mnistladder.augment import draw_maps, warp
+from mnistladder.cost import PART
 from mnistladder.member import Member
 from mnistladder.modules import Dropout
 from mnistladder.optimize import Loss
 from mnistladder.streams import Purpose, derive_seed
-
-PART = 1024  # images of each network made at a time
 
 
 @dataclass(frozen=True)

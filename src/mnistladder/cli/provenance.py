@@ -9,7 +9,7 @@ from mnistladder import provenance, results
 from mnistladder.cli import base
 from mnistladder.cli.base import app
 from mnistladder.data import Source, find
-from mnistladder.errors import ExitCode, UsageError
+from mnistladder.errors import CorruptError, ExitCode, UsageError, UserError
 from mnistladder.members import Members
 from mnistladder.provenance import Difference
 from mnistladder.records import Record
@@ -40,15 +40,21 @@ def verify(
     if not wanted:
         raise UsageError(f"{runs_dir}: no results there to verify")
     verified: dict[str, provenance.Look] = {}
-    rows = []
+    rows, worst = [], ExitCode.OK
     for record in wanted:
-        rows.append(_verify(record, _source(record, data_dir), runs_dir, device, verified))
+        try:
+            row = _verify(record, _source(record, data_dir), runs_dir, device, verified)
+        except UserError as error:
+            base.complain(f"{_name(record)}: not verified: {error}")
+            worst = max(worst, error.exit_code)
+            continue
+        rows.append(row)
+        worst = worst if row["verified"] else max(worst, ExitCode.FAILED)
         if not json:
-            base.say(_verdict(rows[-1]))
+            base.say(_verdict(row))
     if json:
         base.print_json(rows)
-    if not all(row["verified"] for row in rows):
-        raise typer.Exit(ExitCode.FAILED)
+    raise typer.Exit(worst)
 
 
 def _verify(
@@ -58,7 +64,7 @@ def _verify(
     target, members = provenance.target_of(record, source), Members(runs)
     if lacking := [stage.key for stage in target.stages if not members.is_stored(stage.key)]:
         raise UsageError(
-            f"{_name(record)}: {len(lacking)} of its networks are not in {members.root}; "
+            f"{len(lacking)} of its networks are not in {members.root}; "
             f"train them: mnistladder reproduce {record['result_id']}"
         )
     if any(stage.key not in known for stage in target.stages):
@@ -71,6 +77,7 @@ def _verify(
         }
     looks = [known[stage.key] for stage in target.stages]
     wrong = provenance.wrong_fields(record, target, members)
+    wrong += [] if all(look.is_recorded for look in looks) else ["weights_sha256 of a network"]
     changed = sum(look.changed for look in looks)
     return {
         "result_id": record["result_id"],
@@ -118,9 +125,10 @@ def reproduce(
 
     before = results.named(runs_dir, result, seed)
     target = provenance.target_of(before, _source(before, data_dir))
+    traced = _trace(target, Members(runs_dir))
     folder = provenance.fresh_folder(runs_dir, target)
     after = climb.again(before, target, folder, device, jobs, quiet)
-    found = _compare(before, after, target, runs_dir, folder)
+    found = _compare(before, after, target, traced, folder)
     if json:
         base.print_json(found)
     else:
@@ -129,19 +137,30 @@ def reproduce(
         raise typer.Exit(ExitCode.FAILED)
 
 
+def _trace(target: Target, members: Members) -> dict[str, list[Record]] | None:
+    """The old networks' histories; None where they are not stored, or damaged."""
+    if not all(members.is_stored(stage.key) for stage in target.stages):
+        return None
+    try:
+        return provenance.trace(target, members)
+    except CorruptError as error:
+        base.complain(f"{error}; only the record's means are compared")
+        return None
+
+
 def _compare(
-    before: Record, after: Record, target: Target, runs: Path, folder: Path
+    before: Record,
+    after: Record,
+    target: Target,
+    traced: dict[str, list[Record]] | None,
+    folder: Path,
 ) -> dict[str, Any]:
     """Where two trainings of the target first differ."""
-    old, new = Members(runs), Members(folder)
-    if all(old.is_stored(stage.key) for stage in target.stages):
-        difference = provenance.first_difference(
-            provenance.trace(target, old), provenance.trace(target, new)
-        )
+    if traced is None:
+        old, new = provenance.mean_trace(before), provenance.mean_trace(after)
     else:
-        difference = provenance.first_difference(
-            provenance.mean_trace(before), provenance.mean_trace(after)
-        )
+        old, new = traced, provenance.trace(target, Members(folder))
+    difference = provenance.first_difference(old, new)
     fields = ("weights_sha256", "predictions_sha256")
     differing = [name for name in fields if before[name] != after[name]]
     return {
