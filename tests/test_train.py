@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from mnistladder import data, optimize, train
+from mnistladder import data, optimize, stack, train
 from mnistladder.config import Adam, AdamW, Augment, Sgd
 from mnistladder.layers import Dropout
 from mnistladder.member import Member, hash_weights
@@ -226,3 +226,26 @@ def test_clip_norm_bounds_the_gradient(digits):
     free = change_after_one_step(digits, None)
     assert free > 0.1
     assert change_after_one_step(digits, 1e3) == pytest.approx(free)
+
+
+@pytest.mark.parametrize("members", [1, 3])
+def test_epoch_asks_no_value_of_the_device(digits, members):
+    """On torch's meta device no value can be read: a GPU would never be waited for."""
+    config = small.tiny(
+        augment=Augment(rotate_deg=10), optimizer=Sgd(momentum=0.9), pool="test",
+        phases=small.phases(1, 1, augment=True, pseudo_per_batch=16),
+        model=tuple(layer for layer in small.LAYERS if not isinstance(layer, Dropout)),
+    )  # fmt: skip
+    meta = torch.device("meta")
+    networks = [new_member(config) for _ in range(members)]
+    whole = stack.join(config, networks)
+    for tensor in (*whole.network.parameters(), *whole.network.buffers()):
+        tensor.data = tensor.data.to(meta)
+    images = [Images(split.images.to(meta), split.labels.to(meta)) for split in digits]
+    epochs = [train.assemble_epoch(*images, config, config.phases[1], 0, 0) for _ in networks]
+    for inputs, labels in train.batches(epochs, config.batch_size):
+        logits = whole.network(inputs.float()).chunk(members, 1)
+        loss = sum(map(optimize.make_loss(config), logits, labels.view(-1, members).unbind(1)))
+        assert loss.device == meta
+    with pytest.raises((RuntimeError, NotImplementedError)):
+        loss.item()

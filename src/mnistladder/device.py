@@ -8,12 +8,13 @@ from mnistladder.errors import ResourceError
 
 
 def choose(name: str) -> torch.device:
-    """`auto` takes CUDA, then MPS, then the CPU; any other must be on this machine.
+    """`auto` takes CUDA, else the CPU; any other must be on this machine.
 
-    Raises ResourceError where it is not.
+    MPS must be asked for: torch has no deterministic max-pooling there, and says so. Raises
+    ResourceError where there is no such device.
     """
     if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "mps" if _has_mps() else "cpu"
+        name = "cuda" if torch.cuda.is_available() else "cpu"
     kind, _, index = name.partition(":")
     if kind == "cuda" and int(index or 0) >= torch.cuda.device_count():
         count = torch.cuda.device_count()

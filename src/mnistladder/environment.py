@@ -8,6 +8,7 @@ import subprocess
 import sys
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -100,9 +101,21 @@ def uses_gpu(device: str) -> bool:
     return device.startswith(("cuda", "mps")) or (device == "auto" and gpu_count() > 0)
 
 
-@cache
 def gpu_count() -> int:
-    """NVIDIA devices, by device files or `nvidia-smi`: enough to choose a number of workers."""
+    """NVIDIA devices that this process may see, by device files or `nvidia-smi`, without torch.
+
+    `CUDA_VISIBLE_DEVICES` hides the others; what follows an unknown entry is hidden, too.
+    """
+    present = _gpus_present()
+    allowed = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if allowed is None:
+        return present
+    chosen = [entry.strip() for entry in allowed.split(",") if entry.strip()]
+    return min(present, len(list(takewhile(lambda entry: entry != "-1", chosen))))
+
+
+@cache
+def _gpus_present() -> int:
     files = len(list(Path("/dev").glob("nvidia[0-9]*")))
     if files or not shutil.which("nvidia-smi"):
         return files

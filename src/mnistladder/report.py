@@ -42,7 +42,7 @@ def cells(row: Row) -> list[str]:
         times(row.members, f"{row.parameters:,}"),
         times(row.members, str(row.epochs)),
         str(row.n),
-        _number(row.errors_mean, row.errors_sd, 1 if row.n > 1 else 0),
+        _number(row.errors_mean, row.errors_sd, 1 if row.n > 1 else 0) + _of(row),
         _interval(row.errors_interval, row.errors_mean) + ("*" if row.n == 1 else ""),
         "-" if row.uncontested_mean is None else f"{row.uncontested_mean:.1f}",
         _number(row.accuracy_mean, row.accuracy_sd, 3 if row.n > 1 else 2),
@@ -52,6 +52,11 @@ def cells(row: Row) -> list[str]:
         duration(row.train_s_mean),
         row.device,
     ]
+
+
+def _of(row: Row) -> str:
+    """Of how many test images, where it is not all of MNIST's."""
+    return "" if row.test_images == 10_000 else f" of {row.test_images:,}"
 
 
 def _from(row: Row) -> str:

@@ -22,7 +22,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-PIPE_WIDTH = 200  # wide enough for our tables where there is no terminal to ask
+PIPE_WIDTH = 1000  # wider than our tables: where there is no terminal, nothing is folded
 
 
 class DataName(StrEnum):
