@@ -237,15 +237,16 @@ def test_epoch_asks_no_value_of_the_device(digits, members):
         model=tuple(layer for layer in small.LAYERS if not isinstance(layer, Dropout)),
     )  # fmt: skip
     meta = torch.device("meta")
-    networks = [new_member(config) for _ in range(members)]
-    whole = stack.join(config, networks)
-    for tensor in (*whole.network.parameters(), *whole.network.buffers()):
-        tensor.data = tensor.data.to(meta)
+    networks = [Member.new(config, seed, STATISTICS, meta) for seed in range(members)]
     images = [Images(split.images.to(meta), split.labels.to(meta)) for split in digits]
     epochs = [train.assemble_epoch(*images, config, config.phases[1], 0, 0) for _ in networks]
-    for inputs, labels in train.batches(epochs, config.batch_size):
-        logits = whole.network(inputs.float()).chunk(members, 1)
-        loss = sum(map(optimize.make_loss(config), logits, labels.view(-1, members).unbind(1)))
-        assert loss.device == meta
-    with pytest.raises((RuntimeError, NotImplementedError)):
-        loss.item()
+    whole = stack.join(config, networks)
+    whole.optimizer.param_groups[0]["fused"] = False  # the fused one has no meta kernel
+    loss = train.run_epoch(
+        whole, optimize.make_loss(config), epochs, config.batch_size,
+        [1e-3] * -(-len(epochs[0]) // config.batch_size),
+        [train.stream(seed, "dropout", 0) for seed in range(members)], clip_norm=1.0,
+    )  # fmt: skip
+    assert (loss.device, loss.shape) == (meta, (members,))
+    with pytest.raises(RuntimeError, match="meta"):
+        loss[0].item()
