@@ -1,5 +1,7 @@
 """Small real data for all tests: the first MNIST digits, written as a folder of IDX files."""
 
+import sys
+
 import pytest
 import torch
 from hypothesis import settings
@@ -9,6 +11,10 @@ from mnistladder import data
 torch.set_num_threads(1)  # as training does; the bits depend on it
 settings.register_profile("suite", deadline=None, derandomize=True, database=None, max_examples=50)
 settings.load_profile("suite")
+FUZZ = 30_000 if "--thorough" in sys.argv else 300  # examples of each property that reads input
+settings.register_profile(
+    "fuzz", deadline=None, database=None, max_examples=FUZZ, derandomize=FUZZ == 300
+)
 
 
 def pytest_addoption(parser):

@@ -92,7 +92,7 @@ PARTS = st.one_of(
 VALUES = st.one_of(st.text(), st.sampled_from(["[", "{a: 1}", "!!x y", "&a 1", "1e999", "null"]))
 
 
-@settings(max_examples=300)
+@settings(settings.get_profile("fuzz"))
 @given(st.lists(PARTS, max_size=5), VALUES)
 @example(["phases", "9" * 30, "lr"], "1")
 def test_any_override_changes_the_config_or_is_told(parts, value):
@@ -104,7 +104,7 @@ def test_any_override_changes_the_config_or_is_told(parts, value):
         assert rung.overrides
 
 
-@settings(max_examples=300)
+@settings(settings.get_profile("fuzz"))
 @given(st.binary(max_size=300))
 def test_any_bytes_are_a_config_or_told(tmp_path_factory, content):
     path = tmp_path_factory.getbasetemp() / "fuzz.yaml"
@@ -116,7 +116,7 @@ def test_any_bytes_are_a_config_or_told(tmp_path_factory, content):
 LINES = (CORPUS.parents[1] / "configs" / "model13_pseudolabel.yaml").read_text().splitlines()
 
 
-@settings(max_examples=300)
+@settings(settings.get_profile("fuzz"))
 @given(st.integers(0, len(LINES) - 1), st.text(max_size=30))
 def test_a_real_config_with_one_line_spoilt_loads_or_is_told(tmp_path_factory, number, text):
     path = tmp_path_factory.getbasetemp() / "spoilt.yaml"
