@@ -36,6 +36,7 @@ def add_result(runs: Path, result: Record) -> Path | None:
     """
     path = result_path(runs, result["rung"], result["result_id"])
     with storage.lock(runs / f"{BOARD}.lock"):
+        storage.sweep(path.parent)
         storage.create(path, records.seal(result))
         return _write_board(runs, load_result(path))
 
