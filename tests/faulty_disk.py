@@ -21,6 +21,7 @@ class FaultyDisk(storage.Disk):
         self.at, self.error, self.crash = at, error, crash
         self.count, self.gone = 0, False
         self.names = []
+        self.refused = ""  # the operation that failed with an error
         self.open = {}  # descriptor -> path
         self.unsynced = set()  # files with content that is only in memory
         self.pending = []  # changes of folders since each was synced: (folder, undo)
@@ -31,6 +32,7 @@ class FaultyDisk(storage.Disk):
         self.count += 1
         self.names.append(name)
         if self.count == self.at and self.error:
+            self.refused = name
             raise OSError(self.error, os.strerror(self.error))
         if self.count == self.at and self.crash == "before":
             self.gone = True

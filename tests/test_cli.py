@@ -40,6 +40,13 @@ def test_ladder_prints_results_on_stdout_and_an_epoch_a_line_on_stderr(climbed):
     assert "\x1b" not in done.stdout + done.stderr
 
 
+def test_more_networks_than_can_be_planned_are_refused(tmp_path):
+    done = mnistladder("ladder", "--all", "--seeds", 10_000, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "at most 10,000 at once" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_ladder_again_trains_nothing(climbed, digits_dir):
     folder, _ = climbed
     done = mnistladder("ladder", "1-3", "--seeds", 2, "--data-dir", digits_dir, cwd=folder)

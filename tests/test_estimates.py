@@ -42,7 +42,9 @@ def climb_seconds(ladder):
 def expected_and_found(source, runs):
     known = Calibration(runs, "cpu")
     ladder = Ladder(targets(source), runs, 4)
-    estimates.calibrate(ladder, 1, known, lambda config, n: calibration.measure(config, n, CPU))
+    estimates.calibrate(
+        ladder, 1, known, lambda config, n: calibration.measure(config, n, CPU, runs)
+    )
     assert len(known.speeds) == 3
     expected = estimates.estimate(ladder, 1, known, source.sizes()).wall_s
     return expected, climb_seconds(ladder)
@@ -101,7 +103,7 @@ def test_wall_time_is_shared_out_but_never_shorter_than_the_longest_chain(tmp_pa
     config = small.tiny(phases=plan, pool="test")
     ladder = Ladder([Target(Rung("13", config), 0, source)], tmp_path)
     known = Calibration(tmp_path, "cpu")
-    known.add(config, 1, Speed(0.01, 0.0, 0.0))
+    known.add(config, 1, Speed(0.01, 0.0, 0.0, 0.0))
     one, many = (estimates.estimate(ladder, workers, known, (600, 100)) for workers in (1, 8))
     assert one.wall_s == many.wall_s == sum(one.stages.values())  # one stage after the other
     ladder = Ladder([Target(Rung("2", small.tiny()), seed, source) for seed in range(8)], tmp_path)

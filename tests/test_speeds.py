@@ -3,11 +3,11 @@
 import pytest
 import small
 
-from mnistladder import environment
+from mnistladder import environment, records
 from mnistladder.config import Augment
-from mnistladder.speeds import STORE_S, Calibration, Speed, network_key
+from mnistladder.speeds import Calibration, Speed, network_key
 
-SPEED = Speed(train_s=1e-3, augment_s=1e-4, evaluate_s=1e-5)
+SPEED = Speed(train_s=1e-3, augment_s=1e-4, evaluate_s=1e-5, store_s=0.02)
 
 
 def test_stage_takes_what_its_epochs_take(source):
@@ -16,14 +16,14 @@ def test_stage_takes_what_its_epochs_take(source):
         level[0] for level in small.member_stages(small.tiny(phases=plan, pool="test"), 0, source)
     ]
     first, second = (SPEED.stage_s(stage, 600, 100) for stage in stages)
-    assert first == pytest.approx(2 * (600 * 1e-3 + 100 * 1e-5 + STORE_S))
-    assert second == pytest.approx(3 * (600 * 64 / 48 * 1e-3 + 100 * 1e-5 + STORE_S))
+    assert first == pytest.approx(2 * (600 * 1e-3 + 100 * 1e-5 + 0.02))
+    assert second == pytest.approx(3 * (600 * 64 / 48 * 1e-3 + 100 * 1e-5 + 0.02))
 
 
 def test_augmented_epochs_cost_more(source):
     config = small.tiny(augment=Augment(rotate_deg=5), phases=small.phases(1, 1, augment=True))
     stage = small.first_stage(config, source)
-    plain = 2 * (600 * 1e-3 + 100 * 1e-5 + STORE_S)
+    plain = 2 * (600 * 1e-3 + 100 * 1e-5 + 0.02)
     assert SPEED.stage_s(stage, 600, 100) == pytest.approx(plain + 600 * 1e-4)
 
 
@@ -51,6 +51,17 @@ def test_damaged_calibration_is_measured_again(tmp_path):
     first = Calibration(tmp_path, "cpu")
     first.save()
     first.path.write_bytes(first.path.read_bytes()[:-9])
+    assert Calibration(tmp_path, "cpu").speeds == {}
+
+
+def test_calibration_of_another_version_is_measured_again(tmp_path):
+    first = Calibration(tmp_path, "cpu")
+    first.add(small.tiny(), 1, SPEED)
+    first.save()
+    content = records.unseal(first.path.read_bytes(), "")
+    for speed in content["speeds"].values():
+        del speed["store_s"]
+    first.path.write_bytes(records.seal(content))
     assert Calibration(tmp_path, "cpu").speeds == {}
 
 

@@ -1,14 +1,18 @@
 """How fast this machine trains given networks, measured in a second each, on noise."""
 
+import tempfile
 import time
 from collections.abc import Callable
+from pathlib import Path
+from statistics import median
 
 import torch
 
-from mnistladder import optimize, predict, stack, train
+from mnistladder import optimize, predict, stack, storage, train
 from mnistladder.config import Config, Phase
 from mnistladder.device import make_deterministic
 from mnistladder.member import Member
+from mnistladder.members import Members, Progress
 from mnistladder.speeds import Speed
 from mnistladder.train import Images
 
@@ -17,8 +21,11 @@ STATISTICS = (33.3, 78.6)
 EVALUATED = predict.BATCH
 
 
-def measure(config: Config, networks: int, device: torch.device) -> Speed:
-    """Seconds an image of the config's networks, so many trained as one."""
+def measure(config: Config, networks: int, device: torch.device, runs: Path) -> Speed:
+    """The speed of the config's networks, so many trained as one and stored on the disk of `runs`.
+
+    Raises ResourceError.
+    """
     make_deterministic()
     members = [Member.new(config, seed, STATISTICS, device) for seed in range(networks)]
     joined = stack.join(config, members)
@@ -40,7 +47,22 @@ def measure(config: Config, networks: int, device: torch.device) -> Speed:
     test = _noise(4 * EVALUATED, device).images
     predict.probabilities(members[0].network, test[:EVALUATED])
     evaluate = _seconds(lambda: predict.probabilities(members[0].network, test), device)
-    return Speed(each, _assemble_s(config, device), evaluate / len(test))
+    return Speed(
+        each, _assemble_s(config, device), evaluate / len(test), _store_s(members[0], runs)
+    )
+
+
+def _store_s(member: Member, runs: Path) -> float:
+    """Seconds to store an epoch's end; how long a disk takes to sync differs a hundredfold."""
+    storage.make_folder(runs)
+    with tempfile.TemporaryDirectory(prefix=".speed-", dir=runs) as folder:
+        members = Members(Path(folder))
+        each = list[float]()
+        for epoch in range(5):
+            start = time.perf_counter()
+            members.save_progress("speed", Progress(member.save(), [{"epoch": epoch}]))
+            each.append(time.perf_counter() - start)
+    return median(each)
 
 
 def _assemble_s(config: Config, device: torch.device) -> float:

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from mnistladder import results, storage
@@ -172,8 +173,11 @@ class Ladder:
         """How many networks a missing stage will train with, itself included."""
         if stage.key not in self.stacked:
             return 1
-        alike = sum(self._fit(stage, other) for other in self.missing.values())
-        return stack_size(alike, workers, self.largest_stack)
+        return stack_size(self._missing_alike[stage.plan], workers, self.largest_stack)
+
+    @cached_property
+    def _missing_alike(self) -> Counter[str]:
+        return Counter(s.plan for key, s in self.missing.items() if key in self.stacked)
 
     def _next_job(self, ready: list[Stage], workers: int) -> Job:
         """The first stage that is ready, with its share of those that may be stacked with it."""

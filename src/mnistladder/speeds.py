@@ -10,17 +10,20 @@ from mnistladder.records import digest
 from mnistladder.stages import Stage
 
 CALIBRATION = "calibration.json"
-STORE_S = 0.02  # storing an epoch's end
 LARGEST = 64  # networks stacked
 
 
 @dataclass(frozen=True)
 class Speed:
-    """Seconds of one image: trained, augmented, evaluated; measured by `calibration.measure`."""
+    """Seconds of one image trained, augmented, evaluated, and of an epoch's end stored.
+
+    Measured by `calibration.measure`.
+    """
 
     train_s: float
     augment_s: float
     evaluate_s: float
+    store_s: float
 
     def stage_s(self, stage: Stage, train_images: int, test_images: int) -> float:
         """Seconds that a stage takes on a data set of this size."""
@@ -29,7 +32,7 @@ class Speed:
             real = stage.config.batch_size - phase.pseudo_per_batch
             images = train_images * stage.config.batch_size / real
             each = self.train_s + (self.augment_s if phase.augment else 0)
-            total += phase.epochs * (images * each + test_images * self.evaluate_s + STORE_S)
+            total += phase.epochs * (images * each + test_images * self.evaluate_s + self.store_s)
         return total
 
 
@@ -48,10 +51,14 @@ class Calibration:
     def _load(self) -> None:
         try:
             stored = records.unseal(self.path.read_bytes(), str(self.path))
-        except CorruptError:  # it is soon measured again
+            speeds = {key: Speed(**speed) for key, speed in stored["speeds"].items()}
+        except (
+            CorruptError,
+            TypeError,
+        ):  # damaged, or another version's: it is soon measured again
             return
         if stored["machine"] == self.machine:
-            self.speeds = {key: Speed(**speed) for key, speed in stored["speeds"].items()}
+            self.speeds = speeds
             self.start_s, self.start_mib = stored["start_s"], stored["start_mib"]
 
     def started(self, seconds: float) -> None:

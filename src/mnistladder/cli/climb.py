@@ -16,7 +16,7 @@ from mnistladder import environment, estimates, report, storage
 from mnistladder.cli import base
 from mnistladder.config import Rung
 from mnistladder.data import find
-from mnistladder.errors import ExitCode, Terminated
+from mnistladder.errors import ExitCode, Terminated, UsageError
 from mnistladder.events import Event, Notice
 from mnistladder.executors import Executor, InProcess, LocalProcesses, places
 from mnistladder.ladder import Climbed, Fallen, Ladder, Outcome
@@ -33,6 +33,7 @@ JSON_FIELDS = (
 
 CPU_STACK = 4  # of 1, 2, 3, 4, 5 and 8 the fastest on rung 9: more overflow a core's cache
 GPU_STACK = 32  # not measured yet
+MOST_NETWORKS = 10_000  # so many take seconds to plan
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,11 @@ class Options:
 def plan(rungs: list[Rung], options: Options) -> Ladder:
     """The ladder of these rungs at all seeds. Raises UsageError, DataError, CorruptError."""
     environment.check_device_name(options.device)
+    networks = sum(rung.config.members for rung in rungs) * len(options.seeds)
+    if networks > MOST_NETWORKS:
+        raise UsageError(
+            f"{networks:,} networks; at most {MOST_NETWORKS:,} at once, so fewer --seeds"
+        )
     source = find(options.data, options.data_dir)
     targets = [Target(rung, seed, source) for rung in rungs for seed in options.seeds]
     return Ladder(targets, options.runs_dir, options.largest_stack)
@@ -239,8 +245,9 @@ def _calibrated(ladder: Ladder, options: Options) -> Calibration:
         known.started(time.perf_counter() - start)
         workers = _workers(ladder, options)
         estimates.calibrate(
-            ladder, workers, known, lambda config, n: calibration.measure(config, n, chosen)
-        )
+            ladder, workers, known,
+            lambda config, n: calibration.measure(config, n, chosen, options.runs_dir),
+        )  # fmt: skip
         known.save()
     return known
 
