@@ -20,7 +20,7 @@ stages predict loading
 cost members device member speeds contested
 results overlap train stack rows
 digits calibration report curves
-targets trainer
+targets trainer ensemble
 executors progress doctor provenance
 ladder
 estimates
@@ -28,7 +28,7 @@ cli
 __main__
 """
 TORCH = {
-    "augment", "calibration", "device", "digits", "member", "modules", "network", "optimize",
+    "augment", "calibration", "device", "digits", "ensemble", "member", "modules", "network", "optimize",
     "overlap", "predict", "stack", "train", "trainer",
 }  # fmt: skip
 

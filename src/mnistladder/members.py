@@ -6,6 +6,7 @@ written last and names the other files by hash, so that no crash leaves a half-t
 
 import io
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from mnistladder import document, records, storage
 from mnistladder.config import resolved
 from mnistladder.data import Source
-from mnistladder.errors import CorruptError
+from mnistladder.errors import CorruptError, UsageError
 from mnistladder.records import Record
 from mnistladder.stages import Stage
 
@@ -52,6 +53,15 @@ class Members:
 
     def is_stored(self, key: str) -> bool:
         return (self.root / key / RECORD).exists()
+
+    def need(self, keys: Iterable[str], result: Record) -> None:
+        """Raises UsageError unless these stages of a result are all stored."""
+        if lacking := sum(not self.is_stored(key) for key in keys):
+            raise UsageError(
+                f"{result['rung']} seed {result['seed']}: {lacking} of its networks are not in "
+                f"{self.root}; this trains them, and says where they then are: "
+                f"mnistladder reproduce {result['result_id']} --runs-dir {self.root.parent}"
+            )
 
     def record(self, key: str) -> Record:
         """The record of a finished stage. Raises CorruptError."""

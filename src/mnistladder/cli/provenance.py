@@ -62,11 +62,7 @@ def _verify(
 ) -> dict[str, Any]:
     """What was found; networks that several results share are looked at once."""
     target, members = provenance.target_of(record, source), Members(runs)
-    if lacking := [stage.key for stage in target.stages if not members.is_stored(stage.key)]:
-        raise UsageError(
-            f"{len(lacking)} of its networks are not in {members.root}; "
-            f"train them: mnistladder reproduce {record['result_id']}"
-        )
+    members.need((stage.key for stage in target.stages), record)
     if any(stage.key not in known for stage in target.stages):
         from mnistladder import device as devices
 
@@ -192,6 +188,7 @@ def _report(before: Record, found: dict[str, Any]) -> str:
         )
     else:
         lines.append(f"All epochs look the same, but these differ: {found['differing_fields']}.")
+    lines.append(f"The new networks are in {found['folder']}.")
     lines += [
         f"Made elsewhere: {name} was {old}, and is {new}."
         for name, (old, new) in found["other_machine"].items()
