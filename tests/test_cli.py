@@ -346,6 +346,23 @@ def test_output_to_a_full_disk_ends_with_code_5(tmp_path):
     assert "No space left" in done.stderr
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+def test_a_line_to_a_full_disk_ends_with_code_5(tmp_path):
+    script = f"{sys.executable} -m mnistladder list > /dev/full"
+    done = subprocess.run(
+        ["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (5, "mnistladder: output: No space left on device\n")
+
+
+def test_a_line_that_nobody_reads_is_no_error(tmp_path):
+    script = f"(sleep 2; {sys.executable} -m mnistladder list; echo $? >&2) | true"
+    done = subprocess.run(
+        ["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.stderr == "0\n"
+
+
 def test_same_run_twice_at_once_trains_once_and_both_succeed(tmp_path, digits_dir):
     arguments = ["run", "model05_conv", "--json", "--data-dir", str(digits_dir)]
     command = [sys.executable, "-m", "mnistladder", *arguments]

@@ -139,8 +139,12 @@ def test_files_have_the_modes_that_the_user_wants(tmp_path, digits_dir, mask):
 def test_hanging_up_stops_like_a_termination(tmp_path, digits_dir):
     """A6."""
     command = [*RUN, "--data-dir", str(digits_dir), "--set", "phases.0.epochs=10000"]
+    heed = (  # this suite may run under nohup, which children inherit
+        "import os, signal, sys; signal.signal(signal.SIGHUP, signal.SIG_DFL); "
+        "os.execv(sys.argv[1], sys.argv[1:])"
+    )
     with subprocess.Popen(
-        command, cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", heed, *command], cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline and not list(tmp_path.rglob("progress.json")):

@@ -41,7 +41,10 @@ def _run() -> None:
     if hang_up and signal.getsignal(hang_up) is not signal.SIG_IGN:  # nohup wants it ignored
         signal.signal(hang_up, _terminate)
     try:
-        app()
+        try:
+            app()
+        finally:
+            sys.stdout.flush()  # here it can still be told; at Python's end it is a mess
     except UserError as error:
         complain(str(error))
         sys.exit(error.exit_code)
