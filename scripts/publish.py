@@ -1,19 +1,23 @@
 """Puts the results of a runs folder onto the committed board: `scripts/publish.py runs`.
 
-Copies the result records (not the networks) to results/ and derives results/leaderboard.json.
+Copies the result records (not the networks) to results/, with the predictions of every rung's first
+seed, and derives results/leaderboard.json.
 """
 
 import sys
 from pathlib import Path
 
-from mnistladder import results
+from mnistladder import predictions, results
 
 BOARD = Path(__file__).parents[1] / "results"
 
 
 def main() -> None:
-    for record in results.all_results(Path(sys.argv[1])):
+    runs = Path(sys.argv[1])
+    for record in results.all_results(runs):
         results.add_result(BOARD, record)
+        if record["seed"] == 0 and not record["overrides"]:
+            predictions.publish(record, runs, BOARD)
         print(record["rung"], record["seed"], record["errors"])
 
 

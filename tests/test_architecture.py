@@ -15,11 +15,13 @@ document storage streams records events statistics
 layers modules
 config
 environment augment network optimize
-data checking schema
+data checking schema plan
 stages predict loading
 cost members device member speeds contested
-results overlap train stack rows
-digits calibration report curves
+results overlap train stack rows predictions
+digits calibration report curves gallery difficulty samples figures
+charts sheets
+page
 targets trainer ensemble
 executors progress doctor provenance
 ladder
@@ -28,8 +30,8 @@ cli
 __main__
 """
 TORCH = {
-    "augment", "calibration", "device", "digits", "ensemble", "member", "modules", "network", "optimize",
-    "overlap", "predict", "stack", "train", "trainer",
+    "augment", "calibration", "device", "digits", "ensemble", "member", "modules", "network",
+    "optimize", "overlap", "predict", "samples", "stack", "train", "trainer",
 }  # fmt: skip
 
 

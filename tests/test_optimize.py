@@ -1,4 +1,4 @@
-"""The loss, the learning rates and the optimizer, each against a plain formula."""
+"""The loss and the optimizer, each against a plain formula."""
 
 import math
 
@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn import functional
 
 from mnistladder import optimize
-from mnistladder.config import Adam, AdamW, Phase, Ramp, Sgd
+from mnistladder.config import Adam, AdamW, Sgd
 
 
 def test_clipped_loss_is_that_of_clipped_probabilities():
@@ -47,43 +47,6 @@ def test_make_loss_follows_the_config():
     assert smooth.item() == pytest.approx(expected.item(), rel=1e-5)
     clipped = optimize.make_loss(small.tiny(loss="clipped_cross_entropy"))
     assert clipped is optimize.clipped_cross_entropy
-
-
-def ramp(shape, per, epochs=3):
-    rate = Ramp(**{"from": 1e-1}, to=1e-3, shape=shape, per=per)
-    return Phase(epochs=epochs, lr=rate)
-
-
-def test_number_is_the_rate_of_every_step():
-    assert optimize.learning_rates(Phase(epochs=3, lr=0.5), 2, 4) == [0.5] * 4
-
-
-FORMULA = {
-    "linear": lambda t: 0.1 + (0.001 - 0.1) * t,
-    "cosine": lambda t: 0.001 + (0.1 - 0.001) * (1 + math.cos(math.pi * t)) / 2,
-    "exponential": lambda t: 0.1 * 0.01**t,
-}
-
-
-@pytest.mark.parametrize("shape", FORMULA)
-def test_ramp_by_step_follows_its_formula_from_first_to_last_value(shape):
-    found = [
-        r for epoch in range(3) for r in optimize.learning_rates(ramp(shape, "step"), epoch, 4)
-    ]
-    assert found == pytest.approx([FORMULA[shape](step / 11) for step in range(12)])
-    assert (found[0], found[-1]) == (pytest.approx(1e-1), pytest.approx(1e-3))
-
-
-@pytest.mark.parametrize("shape", FORMULA)
-def test_ramp_by_epoch_is_constant_within_an_epoch(shape):
-    found = [optimize.learning_rates(ramp(shape, "epoch"), epoch, 4) for epoch in range(3)]
-    assert all(len(rates) == 4 and len(set(rates)) == 1 for rates in found)
-    assert [rates[0] for rates in found] == pytest.approx([FORMULA[shape](t) for t in (0, 0.5, 1)])
-
-
-@pytest.mark.parametrize("per", ["epoch", "step"])
-def test_ramp_of_one_step_starts_at_its_first_value(per):
-    assert optimize.learning_rates(ramp("cosine", per, epochs=1), 0, 1) == [pytest.approx(0.1)]
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from mnistladder.checking import check
-from mnistladder.errors import CorruptError, UsageError
+from mnistladder.errors import CorruptError
 from mnistladder.member import Member
 from mnistladder.members import Members
 from mnistladder.records import Record

@@ -25,13 +25,20 @@ class Picture:
     contested: bool = False
 
     @property
-    def title(self) -> str:
-        """The prediction and its probability; what it should have been, if it is wrong."""
-        sure = percent(self.probability)
-        if self.predicted == self.label:
-            return f"{self.predicted}  {sure}"
-        mark = "?" if self.contested else ""
-        return f"{self.label}{mark} as {self.predicted}  {sure}"
+    def is_right(self) -> bool:
+        return self.predicted == self.label
+
+    @property
+    def said(self) -> str:
+        """The prediction; if it is wrong, after what it should be, with `?` if that is contested."""
+        if self.is_right:
+            return str(self.predicted)
+        return f"{self.label}{'?' if self.contested else ''} as {self.predicted}"
+
+    @property
+    def sure(self) -> str:
+        """The prediction's probability in percent."""
+        return percent(self.probability)
 
 
 @dataclass(frozen=True)
@@ -45,7 +52,10 @@ class View:
 
 def percent(probability: float) -> str:
     """A probability as text; only a certain one is 100 %."""
-    return f"{min(100 * probability, 99.99 if probability < 1 else 100):.4g} %"
+    value = 100 * probability
+    if value < 99.9:
+        return f"{value:.1f} %"
+    return "100 %" if probability == 1 else f"{min(value, 99.99):.2f} %"
 
 
 def views(found: Predictions, seed: int) -> list[View]:

@@ -1,6 +1,5 @@
-"""What a config says of learning: the loss, the optimizer and its learning rates."""
+"""What a config says of learning: the loss and the optimizer."""
 
-import math
 from collections.abc import Callable
 
 import torch
@@ -49,22 +48,3 @@ def make_optimizer(config: spec.Config, weights: nn.Parameter) -> torch.optim.Op
         weight_decay=chosen.weight_decay,
         fused=True,
     )
-
-
-def learning_rates(phase: spec.Phase, epoch: int, steps: int) -> list[float]:
-    """The learning rate of each step of the phase's epoch number `epoch`, counted from 0."""
-    ramp = phase.lr
-    if not isinstance(ramp, spec.Ramp):
-        return [ramp] * steps
-    if ramp.per == "epoch":
-        return [_ramp(ramp, epoch / max(phase.epochs - 1, 1))] * steps
-    last = max(phase.epochs * steps - 1, 1)
-    return [_ramp(ramp, (epoch * steps + step) / last) for step in range(steps)]
-
-
-def _ramp(ramp: spec.Ramp, progress: float) -> float:
-    if ramp.shape == "exponential":
-        return ramp.from_ ** (1 - progress) * ramp.to**progress
-    if ramp.shape == "cosine":
-        progress = (1 - math.cos(math.pi * progress)) / 2
-    return ramp.from_ + (ramp.to - ramp.from_) * progress

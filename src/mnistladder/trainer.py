@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mnistladder import environment, optimize, predict, stack, storage, train
+from mnistladder import environment, optimize, plan, predict, stack, storage, train
 from mnistladder.digits import Digits, load_digits
 from mnistladder.errors import CorruptError, DivergedError
 from mnistladder.events import EpochDone, Event, Failed, Finished, Notice, Started
@@ -163,7 +163,7 @@ class Trainer:
             for t in trainees
         ]
         images = len(inputs[0])
-        rates = optimize.learning_rates(phase, within, -(-images // config.batch_size))
+        rates = plan.learning_rates(phase, within, -(-images // config.batch_size))
         joined = stack.join(config, [trainee.member for trainee in trainees])
         if self.overlap:
             self.overlap.attach(joined)

@@ -10,6 +10,8 @@ from rich.console import Console
 from rich.table import Table
 
 from mnistladder import __version__
+from mnistladder.data import Source, find
+from mnistladder.errors import UsageError
 
 app = typer.Typer(
     name="mnistladder",
@@ -70,6 +72,12 @@ _result = typer.Argument(
 )
 ResultReference = Annotated[str, _result]
 MaybeResult = Annotated[str | None, _result]
+ResultSeed = Annotated[
+    int, typer.Option("--seed", min=0, max=2**31, help="Of a rung's results, which one.")
+]
+FigureFile = Annotated[
+    Path | None, typer.Option("--figure", help="Draw it too, to this .png, .svg or .pdf.")
+]
 Overrides = Annotated[
     list[str] | None,
     typer.Option("--set", help="Change a value, such as phases.0.lr=1e-3; may be repeated."),
@@ -119,6 +127,21 @@ def print_table(headings: list[str], rows: list[list[str]], right: set[str]) -> 
     for row in rows:
         table.add_row(*row)
     output().print(table, markup=False)
+
+
+def result_name(record: dict[str, Any]) -> str:
+    """What users call a result."""
+    return " ".join([record["rung"], *record["overrides"], f"seed {record['seed']}"])
+
+
+def source_of(record: dict[str, Any], data_dir: Path | None) -> Source:
+    """The data that a result was measured on. Raises DataError, UsageError."""
+    name = record["data"]["name"]
+    if data_dir is None and name not in [known.value for known in DataName]:
+        raise UsageError(
+            f"{result_name(record)}: was measured on a folder {name}; give its --data-dir"
+        )
+    return find(name, data_dir)
 
 
 def _version(wanted: bool) -> None:

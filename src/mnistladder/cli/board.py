@@ -10,7 +10,7 @@ from mnistladder import report as reports
 from mnistladder.cli import base
 from mnistladder.cli.base import app
 from mnistladder.data import MNIST_SHA256
-from mnistladder.errors import ExitCode, UsageError
+from mnistladder.errors import DataError, ExitCode, UsageError
 from mnistladder.records import Record
 from mnistladder.rows import Row, group, latest, make_rows, wrong_masks
 
@@ -30,6 +30,9 @@ def report(
     curves_: Annotated[
         bool, typer.Option("--curves", help="Each epoch beside the article's log instead.")
     ] = False,
+    html: Annotated[
+        Path | None, typer.Option("--html", help="Write a page with everything to this file.")
+    ] = None,
     check: Annotated[
         bool, typer.Option("--check", help="Exit 1 if a rung is out of its config's `expect`.")
     ] = False,
@@ -41,6 +44,11 @@ def report(
         raise UsageError(f"{board}: no such leaderboard")
     found = results.load_board(board) if board else _records(runs_dir)
     wanted = _chosen(found, rungs)
+    if html:
+        if check or board or curves_ or json or format_ != "table" or sort != "rung":
+            raise UsageError("--html: takes --rungs and --runs-dir alone")
+        _write_page([record for record in found if record["rung"] in wanted], runs_dir, html)
+        return
     if curves_:
         if check or board or format_ != "table" or sort != "rung":
             raise UsageError("--curves: takes --rungs, --runs-dir and --json alone")
@@ -63,6 +71,25 @@ def report(
         base.say("\n" + "\n".join([*reports.notes(rows), *reports.histograms(rows)]))
     if check:
         _check(rows)
+
+
+def _write_page(records: list[Record], runs_dir: Path, path: Path) -> None:
+    """One page of whole records, with the predictions that are stored of each rung's first seed."""
+    from mnistladder import page, predictions, storage
+
+    if not all("curve" in record for record in records) or not records:
+        raise UsageError(f"{runs_dir}: no results there; --html needs the records, not the board")
+    found = {}
+    for each in group(records).values():
+        for record in each:
+            try:
+                source = base.source_of(record, None)
+                found[record["result_id"]] = predictions.load(record, runs_dir, source)
+                break
+            except (UsageError, DataError):  # not stored here; the page says so
+                continue
+    storage.write(path, page.render(records, found).encode())
+    base.say(str(path))
 
 
 def _records(runs_dir: Path) -> list[Record]:

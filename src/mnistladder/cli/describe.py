@@ -5,9 +5,9 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from mnistladder import cost, loading, report, results
+from mnistladder import cost, loading, plan, report, results
 from mnistladder.cli import base
-from mnistladder.config import Config, Phase, Ramp, Rung, layer_table, recipe, resolved
+from mnistladder.config import Config, Rung, layer_table, recipe, resolved
 from mnistladder.data import MNIST_SIZES, find
 from mnistladder.errors import ConfigError, UsageError
 from mnistladder.layers import LAYERS, installed_layers
@@ -149,18 +149,12 @@ def _options(fields: dict[str, Any]) -> str:
 def _show_phases(config: Config) -> None:
     base.say("")
     rows = [
-        [str(index), str(phase.epochs), _rate(phase), "yes" if phase.augment else "no",
+        [str(index), str(phase.epochs), plan.rate_text(phase), "yes" if phase.augment else "no",
          f"{phase.pseudo_per_batch} of {config.batch_size}" if phase.pseudo_per_batch else "no"]
         for index, phase in enumerate(config.phases)
     ]  # fmt: skip
     headings = ["phase", "epochs", "learning rate", "augmented", "pseudo-labelled"]
     base.print_table(headings, rows, {"epochs"})
-
-
-def _rate(phase: Phase) -> str:
-    if isinstance(phase.lr, Ramp):
-        return f"{phase.lr.from_:g} to {phase.lr.to:g}, {phase.lr.shape} by {phase.lr.per}"
-    return f"{phase.lr:g}"
 
 
 def _percent(accuracy: float | None) -> str:

@@ -26,6 +26,7 @@ def list_(runs_dir: base.RunsDir = base.RUNS, json: base.AsJson = False) -> None
 def show(
     config: base.ConfigReference,
     overrides: base.Overrides = None,
+    figure: base.FigureFile = None,
     runs_dir: base.RunsDir = base.RUNS,
     json: base.AsJson = False,
 ) -> None:
@@ -35,6 +36,11 @@ def show(
 
     rung = load_rung(config, overrides or [])
     about = describe.about(rung, runs_dir)
+    if figure:
+        from mnistladder import charts, figures, plan
+
+        figures.check_format(figure)
+        figures.save(charts.plan(plan.epochs(rung.config), rung.label), figure)
     if json:
         base.print_json(about)
     else:

@@ -1,12 +1,14 @@
 """Commands about this machine: `data` and `doctor`."""
 
 import json as jsonlib
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from mnistladder.cli import base
 from mnistladder.cli.base import app
+from mnistladder.data import Dataset
 from mnistladder.errors import DataError, ExitCode, UsageError
 
 
@@ -17,6 +19,10 @@ def data(
     download: Annotated[
         bool, typer.Option("--download", help="Fetch the named set into the user's cache.")
     ] = False,
+    figure: base.FigureFile = None,
+    config: Annotated[
+        str, typer.Option("--config", help="Of --figure: whose augmentation and normalisation.")
+    ] = "model10_augmentation",
     json: base.AsJson = False,
 ) -> None:
     """Show which data sets are here, their hashes and class counts; fetch one by name."""
@@ -30,6 +36,8 @@ def data(
         rows = [_describe(sets.find("", data_dir).load())]
     else:
         rows = [_describe_named(one) for one in ([name.value] if name else sets.NAMES)]
+    if figure:
+        _draw(sets.find(name.value if name else "mnist", data_dir).load(), config, figure)
     if json:
         base.print_json(rows)
     else:
@@ -37,6 +45,25 @@ def data(
             _say_data(row)
     if (name or data_dir) and not rows[0]["present"]:
         raise typer.Exit(ExitCode.DATA)
+
+
+def _draw(dataset: Dataset, config: str, path: Path) -> None:
+    """Digits as a config makes them, class counts and mean image. Raises UsageError."""
+    from mnistladder import figures, loading
+
+    figures.check_format(path)
+    rung = loading.load_rung(config)
+    from mnistladder import samples, sheets
+
+    counts = {
+        split: dataset.class_counts(part)
+        for split, part in (("train", dataset.train), ("test", dataset.test))
+    }
+    found = samples.samples(rung.config, dataset.train, dataset.pixel_statistics())
+    drawn = sheets.data_figure(
+        found, counts, dataset.train.images.mean(0), f"{dataset.name} as {rung.label} sees it"
+    )
+    figures.save(drawn, path)
 
 
 def _describe_named(name: str) -> dict[str, Any]:
@@ -48,7 +75,7 @@ def _describe_named(name: str) -> dict[str, Any]:
         return {"name": name, "present": False, "problem": str(error)}
 
 
-def _describe(dataset: Any) -> dict[str, Any]:
+def _describe(dataset: Dataset) -> dict[str, Any]:
     mean, std = dataset.pixel_statistics()
     return {
         "name": dataset.name,

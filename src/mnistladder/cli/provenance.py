@@ -8,21 +8,19 @@ import typer
 from mnistladder import provenance, results
 from mnistladder.cli import base
 from mnistladder.cli.base import app
-from mnistladder.data import Source, find
+from mnistladder.data import Source
 from mnistladder.errors import CorruptError, ExitCode, UsageError, UserError
 from mnistladder.members import Members
 from mnistladder.provenance import Difference
 from mnistladder.records import Record
 from mnistladder.targets import Target
 
-Seed = Annotated[int, typer.Option(min=0, max=2**31, help="Of a rung's results, which one.")]
-
 
 @app.command(epilog="Examples: mnistladder verify model09_dropout    mnistladder verify --all")
 def verify(
     result: base.MaybeResult = None,
     all_: Annotated[bool, typer.Option("--all", help="Every stored result.")] = False,
-    seed: Seed = 0,
+    seed: base.ResultSeed = 0,
     device: base.Device = "cpu",
     data_dir: base.DataDir = None,
     runs_dir: base.RunsDir = base.RUNS,
@@ -43,9 +41,9 @@ def verify(
     rows, worst = [], ExitCode.OK
     for record in wanted:
         try:
-            row = _verify(record, _source(record, data_dir), runs_dir, device, verified)
+            row = _verify(record, base.source_of(record, data_dir), runs_dir, device, verified)
         except UserError as error:
-            base.complain(f"{_name(record)}: not verified: {error}")
+            base.complain(f"{base.result_name(record)}: not verified: {error}")
             worst = max(worst, error.exit_code)
             continue
         rows.append(row)
@@ -90,7 +88,8 @@ def _verify(
 
 
 def _verdict(row: dict[str, Any]) -> str:
-    name = f"{_name(row)}: {_count(row['networks'], 'network')}, {row['predictions']:,} predictions"
+    networks = _count(row["networks"], "network")
+    name = f"{base.result_name(row)}: {networks}, {row['predictions']:,} predictions"
     bits = f"probabilities within {row['largest_change']:.1g}"
     if row["largest_change"] == 0:
         bits = "probabilities bit for bit"
@@ -105,7 +104,7 @@ def _verdict(row: dict[str, Any]) -> str:
 @app.command(epilog="Example: mnistladder reproduce model02_normalized --seed 1")
 def reproduce(
     result: base.ResultReference,
-    seed: Seed = 0,
+    seed: base.ResultSeed = 0,
     device: base.Device = "auto",
     jobs: base.Jobs = None,
     data_dir: base.DataDir = None,
@@ -120,7 +119,7 @@ def reproduce(
     from mnistladder.cli import climb
 
     before = results.named(runs_dir, result, seed)
-    target = provenance.target_of(before, _source(before, data_dir))
+    target = provenance.target_of(before, base.source_of(before, data_dir))
     traced = _trace(target, Members(runs_dir))
     folder = provenance.fresh_folder(runs_dir, target)
     after = climb.again(before, target, folder, device, jobs, quiet)
@@ -175,7 +174,8 @@ def _compare(
 
 
 def _report(before: Record, found: dict[str, Any]) -> str:
-    lines = [f"{_name(before)}: {found['errors'][0]} errors, trained anew {found['errors'][1]}"]
+    old, new = found["errors"]
+    lines = [f"{base.result_name(before)}: {old} errors, trained anew {new}"]
     if found["same"]:
         lines.append(
             f"No difference in {_count(found['epochs'], 'epoch')}: the same weights, bit for bit."
@@ -198,15 +198,3 @@ def _report(before: Record, found: dict[str, Any]) -> str:
 
 def _count(count: int, what: str) -> str:
     return f"{count} {what}{'' if count == 1 else 's'}"
-
-
-def _name(record: dict[str, Any]) -> str:
-    return " ".join([record["rung"], *record["overrides"], f"seed {record['seed']}"])
-
-
-def _source(record: Record, data_dir: Path | None) -> Source:
-    """The data that the result was measured on. Raises DataError, UsageError."""
-    name = record["data"]["name"]
-    if data_dir is None and name not in [known.value for known in base.DataName]:
-        raise UsageError(f"{_name(record)}: was measured on a folder {name}; give its --data-dir")
-    return find(name, data_dir)

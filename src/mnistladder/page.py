@@ -1,0 +1,217 @@
+"""The board as one self-contained HTML page: what it says, ready for the template."""
+
+import base64
+import difflib
+import io
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mnistladder import __version__, charts, curves, document, figures, gallery, plan, report
+from mnistladder.checking import check
+from mnistladder.config import Config, LayerRow, layer_table, recipe
+from mnistladder.errors import CorruptError
+from mnistladder.loading import load_rung, shipped_names
+from mnistladder.predictions import Predictions
+from mnistladder.records import Record
+from mnistladder.rows import Row, group, make_rows
+
+FOLDER = Path(__file__).parent
+COLUMNS = (
+    "what is new", "n", "errors", "95 % interval", "accuracy %", "published %", "verdict",
+    "errors against the rung before", "train time",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Section:
+    """All that the page says of one row of the board; `plan` and `curves` are SVG elements."""
+
+    anchor: str
+    row: Row
+    cells: dict[str, str]
+    technique: str | None
+    before: str | None
+    difference: list[tuple[str, str]]  # added, removed or same; the line
+    layers: list[LayerRow]
+    plan: str
+    curves: str
+    distance: float | None
+    records: list[Record]
+    shown: Record | None = None  # whose predictions the rest is
+    confusion: list[list[int]] | None = None
+    views: tuple[gallery.View, ...] = ()
+
+    @property
+    def most_confused(self) -> int:
+        """The largest count of one digit taken for another."""
+        counts = np.array(self.confusion)
+        return int((counts - np.diag(np.diag(counts))).max())
+
+
+def render(records: Iterable[Record], found: Mapping[str, Predictions]) -> str:
+    """The page of whole records; `found` has predictions of some of them, by result id.
+
+    Raises CorruptError.
+    """
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    sections = make_sections(list(records), found)
+    rungs = [section for section in sections if not section.row.variant_of]
+    rows = [section.row for section in sections]
+    environment = Environment(
+        loader=FileSystemLoader(FOLDER), autoescape=True, undefined=StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+    environment.filters |= {"png": png, "short": charts.short_name, "duration": report.duration}
+    return environment.get_template("page.html.jinja").render(
+        version=__version__,
+        columns=COLUMNS,
+        right=report.RIGHT,
+        sections=sections,
+        rungs=rungs,
+        variants=[section for section in sections if section.row.variant_of],
+        ladder=figures.inline(
+            charts.ladder([section.row for section in rungs]), "ladder", ladder_text(rungs)
+        ),
+        notes=report.notes(rows),
+        about_curves=curves.ABOUT,
+        outcomes=dict(
+            Counter(filter(None, (verdict(section.row) for section in rungs))).most_common()
+        ),
+    )
+
+
+def verdict(row: Row) -> str | None:
+    """What became of a row's published figure, in words."""
+    return row.verdict and {"better": "beaten", "worse": "not reached"}.get(
+        row.verdict, row.verdict
+    )
+
+
+def make_sections(records: list[Record], found: Mapping[str, Predictions]) -> list[Section]:
+    """A section for each row of the board, in its order, each with an anchor of its own."""
+    counts = Counter[str]()
+    sections = []
+    for row, each in zip(make_rows(records), group(records).values(), strict=True):
+        counts[row.name] += 1
+        number = f"-{counts[row.name]}" if counts[row.name] > 1 else ""
+        sections.append(_section(f"{row.name}{number}", row, each, found))
+    return sections
+
+
+def _section(
+    anchor: str, row: Row, records: list[Record], found: Mapping[str, Predictions]
+) -> Section:
+    config, mistakes = check(records[-1]["config"])
+    if config is None:
+        raise CorruptError(f"{row.rung}: its config is refused: {mistakes[0][1]}")
+    [table] = curves.beside_published([{**record, "overrides": []} for record in records])
+    before = _before(row)
+    shown = next((record for record in records if record["result_id"] in found), None)
+    predicted = found[shown["result_id"]] if shown else None
+    return Section(
+        anchor=anchor,
+        row=row,
+        cells=dict(zip(report.HEADINGS, report.cells(row), strict=True)),
+        technique=techniques().get(row.name),
+        before=before,
+        difference=difference(load_rung(before).config if before else None, config),
+        layers=layer_table(config.model),
+        plan=figures.inline(charts.plan(plan.epochs(config)), f"plan-{anchor}", _plan_text(config)),
+        curves=figures.inline(charts.curves(table), f"curves-{anchor}", _curves_text(table)),
+        distance=table["distance"],
+        records=records,
+        shown=shown,
+        confusion=predicted.confusion.tolist() if predicted else None,
+        views=tuple(gallery.views(predicted, 0)) if predicted else (),
+    )
+
+
+def _before(row: Row) -> str | None:
+    """The rung that a row's config is compared with: the one before, a variant's own, or none."""
+    ladder = shipped_names()
+    if row.variant_of or row.name not in ladder[1:]:
+        return row.variant_of
+    return ladder[ladder.index(row.name) - 1]
+
+
+def difference(before: Config | None, after: Config) -> list[tuple[str, str]]:
+    """The lines of a config as YAML without defaults: added, removed or the same since another.
+
+    Of long runs of lines that are the same, the middle is left out. Without another config, all are
+    the same.
+    """
+    new = _lines(after)
+    if before is None:
+        return [("same", line) for line in new]
+    kinds = {"+": "added", "-": "removed", " ": "same", "@": "left-out"}
+    lines = list(difflib.unified_diff(_lines(before), new, lineterm="", n=2))[2:]
+    return [(kinds[line[0]], "..." if line[0] == "@" else line[1:]) for line in lines]
+
+
+def _lines(config: Config) -> list[str]:
+    """One line a layer and a phase, so that a difference reads well."""
+    lines = []
+    for key, value in recipe(config).items():
+        if isinstance(value, list | tuple):
+            lines += [f"{key}:", *(f"  - {_flow(item)}" for item in value)]
+        else:
+            lines.append(f"{key}: {_flow(value)}")
+    return lines
+
+
+def _flow(value: Any) -> str:
+    if not isinstance(value, dict):
+        return document.dump(value).removesuffix("...\n").strip()
+    if len(value) == 1 and not next(iter(value.values()), True):
+        return next(iter(value))  # a layer without options
+    inner = ", ".join(f"{key}: {_flow(item)}" for key, item in value.items())
+    return f"{{{inner}}}"
+
+
+@cache
+def techniques() -> dict[str, str]:
+    """What the technique of each shipped rung and variant is, in a short paragraph."""
+    path = FOLDER / "techniques.yaml"
+    texts: dict[str, str] = document.parse(path.read_text(), path.name).data
+    return texts
+
+
+def png(pixels: NDArray[np.uint8]) -> str:
+    """A digit 28 x 28 as a data address of a PNG file."""
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG", optimize=True)
+    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+
+
+def ladder_text(rungs: list[Section]) -> str:
+    """What the ladder's chart shows, in words."""
+    each = [
+        f"{charts.short_name(section.row.rung)} {100 - section.row.accuracy_mean:.2f} %"
+        for section in rungs
+    ]
+    return f"Test error of each rung, mean over its seeds: {'; '.join(each)}"
+
+
+def _curves_text(table: dict[str, Any]) -> str:
+    last = table["epochs"][-1]
+    return (
+        f"Training loss and test error over {last['epoch']} epochs; after the last one the loss is "
+        f"{last['loss']:.4f} and the accuracy {last['test accuracy %']:.2f} %"
+    )
+
+
+def _plan_text(config: Config) -> str:
+    return "Learning rate: " + "; ".join(
+        f"{phase.epochs} epochs at {plan.rate_text(phase)}{', augmented' if phase.augment else ''}"
+        for phase in config.phases
+    )

@@ -1,0 +1,168 @@
+"""The committed page in a real browser: `scripts/setup-browser` installs it.
+
+Screenshots are left in build/screenshots, to be looked at.
+"""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from mnistladder import results
+from mnistladder.charts import short_name
+from mnistladder.rows import make_rows
+
+TOP = Path(__file__).parents[1]
+PAGE = TOP / "docs" / "report.html"
+SHOTS = TOP / "build" / "screenshots"
+QUIET = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
+    "--disable-background-networking", "--disable-component-update",
+]  # fmt: skip
+WIDTHS = {"desk": 1280, "telephone": 390}
+
+pytestmark = pytest.mark.skipif(
+    shutil.which("chromium") is None, reason="no chromium; scripts/setup-browser installs it"
+)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Debian's Chromium without a window."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=QUIET)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def show(browser):
+    """Opens the page; what it says on the console and what it asks for is kept."""
+    contexts = []
+
+    def open_page(width=1280, scheme="light"):
+        context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
+        contexts.append(context)
+        page = context.new_page()
+        page.told, page.asked = [], []
+        page.on("console", lambda message: page.told.append(message.text))
+        page.on("pageerror", lambda error: page.told.append(str(error)))
+        page.on("request", lambda request: page.asked.append(request.url))
+        page.goto(PAGE.as_uri())
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("device", WIDTHS)
+def test_page_is_whole_and_quiet(show, device, scheme):
+    page = show(WIDTHS[device], scheme)
+    assert page.told == []
+    assert [url for url in page.asked if not url.startswith("data:")] == [PAGE.as_uri()]
+    assert page.evaluate("document.documentElement.scrollWidth") == WIDTHS[device]
+    SHOTS.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=SHOTS / f"{device}-{scheme}.png")
+    for rung in ("model01_linear", "model12_averaging"):
+        page.locator(f"#{rung}").screenshot(path=SHOTS / f"{device}-{scheme}-{rung}.png")
+
+
+@pytest.mark.parametrize("device", WIDTHS)
+def test_charts_can_be_seen_and_read(show, device):
+    page = show(WIDTHS[device])
+    charts = page.locator("figure.chart svg")
+    assert charts.count() == 1 + 2 * 18
+    for chart in (charts.first, charts.nth(5), charts.last):
+        chart.scroll_into_view_if_needed()
+        assert chart.is_visible()
+        box = chart.bounding_box()
+        assert 300 < box["width"] <= WIDTHS[device]
+        assert box["height"] > 100
+    heights = page.evaluate(
+        "[...document.querySelectorAll('figure.chart svg text')]"
+        ".map(text => text.getBoundingClientRect().height).filter(height => height > 0)"
+    )
+    assert min(heights) > 8
+
+
+def test_table_has_thirteen_rows_with_the_numbers_of_the_board(show):
+    page = show()
+    rows = {short_name(row.rung): row for row in make_rows(results.all_results(TOP / "results"))}
+    lines = page.locator("#rungs tbody tr")
+    assert lines.count() == 13
+    for number in range(13):
+        name, _, n, errors, *_ = lines.nth(number).locator("th, td").all_inner_texts()
+        assert (n, float(errors.split()[0])) == (
+            str(rows[name].n), pytest.approx(rows[name].errors_mean, abs=0.05),
+        )  # fmt: skip
+
+
+def test_keys_lead_from_rung_to_rung_and_back(show):
+    page = show()
+
+    def here():
+        return page.evaluate("[location.hash, document.activeElement.id]")
+
+    page.keyboard.press("j")
+    assert here() == ["#model01_linear", "model01_linear"]
+    page.keyboard.press("n")
+    assert here()[1] == "model01_linear_stable"
+    page.keyboard.press("k")
+    assert here()[1] == "model01_linear"
+    top = page.locator("#model01_linear").bounding_box()["y"]
+    assert 0 <= top < 40
+    page.keyboard.press("t")
+    assert page.evaluate("scrollY") == 0
+
+
+def test_first_tab_leads_past_the_navigation_and_links_can_be_followed(show):
+    page = show()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    assert page.evaluate("location.hash") == "#board"
+    for _ in range(30):
+        page.keyboard.press("Tab")
+        focused = page.evaluate("document.activeElement.getAttribute('href')")
+        if focused == "#model05_conv":
+            break
+    page.keyboard.press("Enter")
+    assert page.evaluate("location.hash") == "#model05_conv"
+    summary = page.locator("#model05_conv summary").first
+    summary.focus()
+    page.keyboard.press("Enter")
+    assert page.locator("#model05_conv details").first.get_attribute("open") is not None
+
+
+def contrast(first, second):
+    """The ratio of WCAG 2 of two colours `rgb(r, g, b)`."""
+    lights = []
+    for color in (first, second):
+        parts = [int(part) / 255 for part in color[4:-1].split(",")]
+        parts = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+        lights.append(0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2])
+    return (max(lights) + 0.05) / (min(lights) + 0.05)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_texts_stand_out_from_the_paper(show, scheme):
+    page = show(scheme=scheme)
+    paper = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    for selector in ("p", ".quiet", "a[href]", "figcaption", ".said.wrong", "th", "td.hit"):
+        color = page.evaluate(f"getComputedStyle(document.querySelector('{selector}')).color")
+        assert contrast(paper, color) >= 4.5, selector
+    assert contrast("rgb(0, 0, 0)", "rgb(255, 255, 255)") == pytest.approx(21)
+
+
+def test_page_prints(show):
+    page = show()
+    SHOTS.mkdir(parents=True, exist_ok=True)
+    printed = page.pdf(path=SHOTS / "print.pdf", format="A4")
+    assert 18 < printed.count(b"/Type /Page\n") < 50
+    page.emulate_media(media="print")
+    assert not page.locator("nav").is_visible()
+    inverted = "getComputedStyle(document.querySelector('ul.digits img')).filter"
+    assert page.evaluate(inverted) == "invert(1)"
