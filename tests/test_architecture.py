@@ -20,7 +20,7 @@ stages predict loading
 cost members device member speeds contested
 results overlap train stack rows predictions
 digits calibration report curves gallery difficulty samples figures
-charts sheets
+charts sheets export
 page
 targets trainer ensemble
 executors progress doctor provenance
@@ -30,8 +30,8 @@ cli
 __main__
 """
 TORCH = {
-    "augment", "calibration", "device", "digits", "ensemble", "member", "modules", "network",
-    "optimize", "overlap", "predict", "samples", "stack", "train", "trainer",
+    "augment", "calibration", "device", "digits", "ensemble", "export", "member", "modules",
+    "network", "optimize", "overlap", "predict", "samples", "stack", "train", "trainer",
 }  # fmt: skip
 
 

@@ -6,7 +6,13 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullFormatter, PercentFormatter, StrMethodFormatter
+from matplotlib.ticker import (
+    LogLocator,
+    MaxNLocator,
+    NullFormatter,
+    PercentFormatter,
+    StrMethodFormatter,
+)
 
 from mnistladder.figures import BAND, FAINT, OURS, PUBLISHED, empty, styled
 from mnistladder.plan import PlannedEpoch
@@ -65,7 +71,7 @@ def _mark_steps(axes: Axes, rows: Sequence[Row]) -> None:
 def _error_axis(axes: Axes, smallest: float) -> None:
     axes.set_xscale("log")
     axes.set_xlim(left=max(smallest / 1.6, 1e-3))
-    axes.xaxis.set_major_locator(LogLocator(10, subs=(1, 2, 5)))
+    axes.xaxis.set_major_locator(LogLocator(10, subs=(1, 3)))
     axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g} %"))
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_xlabel("test error (logarithmic); * a step that is shown")
@@ -89,6 +95,7 @@ def curves(table: dict[str, Any]) -> Figure:
         axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
         axes.yaxis.set_minor_formatter(NullFormatter())
         axes.yaxis.set_major_locator(LogLocator(10, subs=(1, 2, 5)))
+        axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
         axes.grid(axis="y")
     loss.legend()
     return figure
@@ -122,5 +129,6 @@ def plan(epochs: Sequence[PlannedEpoch], name: str = "") -> Figure:
         axes.bar(places, [epoch.pseudo_share for epoch in epochs], 1, color=PUBLISHED)
         axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
         axes.set_title("pseudo-labels in a batch")
+    rate.xaxis.set_major_locator(MaxNLocator(integer=True))
     (rest or [rate])[-1].set_xlabel("epochs")
     return figure

@@ -30,7 +30,7 @@ class Picture:
 
     @property
     def said(self) -> str:
-        """The prediction; if it is wrong, after what it should be, with `?` if that is contested."""
+        """The prediction; a wrong one after its label, with `?` if that is contested."""
         if self.is_right:
             return str(self.predicted)
         return f"{self.label}{'?' if self.contested else ''} as {self.predicted}"

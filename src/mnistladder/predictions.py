@@ -87,7 +87,15 @@ def _published(path: Path) -> tuple[Bytes, NDArray[np.float32]]:
     return predicted, np.frombuffer(base64.b64decode(content["confidence"]), "<f4")
 
 
-def _averaged(record: Record, members: Members) -> tuple[Bytes, NDArray[np.float32]]:
+def averaged(record: Record, members: Members) -> NDArray[np.float64]:
+    """The mean of the networks' stored probabilities, of all test images x 10.
+
+    Raises UsageError where they are not stored, CorruptError.
+    """
     members.need(record["member_keys"], record)
-    mean = mean_probabilities([members.probabilities(key) for key in record["member_keys"]])
+    return mean_probabilities([members.probabilities(key) for key in record["member_keys"]])
+
+
+def _averaged(record: Record, members: Members) -> tuple[Bytes, NDArray[np.float32]]:
+    mean = averaged(record, members)
     return mean.argmax(1).astype(np.uint8), mean.max(1).astype(np.float32)

@@ -5,11 +5,21 @@ import signal
 import sys
 from types import FrameType
 
-from mnistladder.cli import train, inspect, machine, board, pictures, provenance
+from mnistladder.cli import train, inspect, machine, board, pictures, provenance, export
 from mnistladder.cli.base import app, complain
 from mnistladder.errors import ExitCode, Terminated, UserError
 
-__all__ = ["app", "board", "inspect", "machine", "main", "pictures", "provenance", "train"]
+__all__ = [
+    "app",
+    "board",
+    "export",
+    "inspect",
+    "machine",
+    "main",
+    "pictures",
+    "provenance",
+    "train",
+]
 
 
 def main() -> None:

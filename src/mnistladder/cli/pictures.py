@@ -114,6 +114,7 @@ def _about_errors(
     return {
         "result_id": record["result_id"],
         "rung": record["rung"],
+        "overrides": record["overrides"],
         "seed": record["seed"],
         "errors": [
             {**_about(picture), "first_right": whole.first_right(picture.id)}
@@ -130,6 +131,7 @@ def _versus(record: Record, other: Record) -> dict[str, Any]:
     return {
         "result_id": other["result_id"],
         "rung": other["rung"],
+        "overrides": other["overrides"],
         "seed": other["seed"],
         "wrong_in_both": sorted(ours & theirs),
         "wrong_there_only": sorted(theirs - ours),
