@@ -21,15 +21,16 @@ cost members device member speeds contested
 results overlap train stack rows
 digits calibration report curves
 targets trainer ensemble
-executors progress doctor provenance
+executors doctor provenance tensorboards
 ladder
-estimates
+estimates standing
+progress
 cli
 __main__
 """
 TORCH = {
     "augment", "calibration", "device", "digits", "ensemble", "member", "modules", "network", "optimize",
-    "overlap", "predict", "stack", "train", "trainer",
+    "overlap", "predict", "stack", "tensorboards", "train", "trainer",
 }  # fmt: skip
 
 
