@@ -136,6 +136,8 @@ class Bars(Progress):
     states: Sequence[RungState] = ()  # replaced, never changed: another thread draws
 
     def get_renderables(self) -> Iterable[RenderableType]:
+        if not self.tasks:
+            return  # rich asks once before there is a console
         room = self.console.height - 1
         bars = min(len(self.tasks), max(room // 2, room - len(self.states) - 1))
         if self.states:

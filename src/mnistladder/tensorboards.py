@@ -98,9 +98,9 @@ class TensorBoards:
                 writer.close()
 
     def _begin(self, key: str, epochs: int | None) -> None:
-        """Opens a stage's log and writes the network's epochs so far: all, or `epochs` of the stage.
+        """Opens a stage's log and writes the network's epochs so far; of the stage, `epochs` or all.
 
-        Where there are events already, those of epochs are superseded, so that none is there twice.
+        Epochs that are logged already are superseded, so that none is there twice.
         """
         known = self.networks[key]
         folder = known.folder(self.runs)
@@ -187,7 +187,8 @@ def _add_graph(writer: Any, stage: Stage, statistics: tuple[float, float]) -> st
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):  # it prints errors
         # The writer knows no other way to a graph than torch's old tracer.
         warnings.filterwarnings("ignore", r"`torch\.jit\.\w+` is deprecated", FutureWarning)
-        warnings.filterwarnings("ignore", category=torch.jit.TracerWarning)
+        # What a layer of another package computes from shapes is told as a warning.
+        warnings.filterwarnings("ignore", category=torch.jit.TracerWarning)  # type: ignore[attr-defined]
         try:
             writer.add_graph(built, torch.zeros(1, 1, 28, 28))
         except RuntimeError as error:  # a layer of another package
