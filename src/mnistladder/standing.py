@@ -94,7 +94,9 @@ class Standing:
             return State.FAILED
         if results <= self.accuracies.keys():
             return State.DONE
-        return State.WAITING if self.running.isdisjoint(keys) else State.RUNNING
+        # All trained, but not decided yet: that takes a moment, and is no waiting.
+        is_trained = not any(self.epochs_left.get(key) for key in keys)
+        return State.WAITING if self.running.isdisjoint(keys) and not is_trained else State.RUNNING
 
 
 def fitted(states: Sequence[RungState], rows: int) -> tuple[list[RungState], Counter[State]]:
