@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from mnistladder import network, train
+from mnistladder import network, storage, train
 from mnistladder.config import Config
 from mnistladder.digits import Digits, load_digits
 from mnistladder.errors import UserError
@@ -98,21 +98,22 @@ class TensorBoards:
                 writer.close()
 
     def _begin(self, key: str, epochs: int | None) -> None:
-        """Opens a stage's log and writes the network's epochs so far; of the stage, `epochs` or all.
+        """Opens a stage's log with the network's epochs so far; of the stage, `epochs` or all.
 
-        Epochs that are logged already are superseded, so that none is there twice.
+        It takes the place of what was logged before, so that no epoch is there twice.
         """
         known = self.networks[key]
         folder = known.folder(self.runs)
-        is_new = not folder.exists()
+        before = sorted(folder.glob("events.out.tfevents.*"))
         self.writers[key] = writer = _make_writer(folder)
-        if is_new:
-            self._describe(writer, key)
-        before = [stage.key for stage in known.stages[: _place(known, key)]]
+        self._describe(writer, key)
+        earlier = [stage.key for stage in known.stages[: _place(known, key)]]
         own = self.members.history_so_far(key)[:epochs]
-        for row in chain(*map(self.members.history, before), own):
+        for row in chain(*map(self.members.history, earlier), own):
             self._add_row(writer, row)
         writer.flush()
+        for path in before:
+            storage.remove(path)
 
     def _describe(self, writer: "SummaryWriter", key: str) -> None:
         """Images that the network will see, and its graph."""
@@ -173,12 +174,12 @@ def sample_images(config: Config, seed: int, digits: Digits) -> tuple[str, Tenso
 
 
 def _make_writer(folder: Path) -> "SummaryWriter":
-    """A writer whose events supersede those of epochs that the folder has. Raises OSError."""
+    """A writer whose events supersede all that a TensorBoard has read there. Raises OSError."""
     # TensorBoard's own switch against TensorFlow, which takes seconds and chats, if it is there.
     sys.modules.setdefault("tensorboard.compat.notf", ModuleType("tensorboard.compat.notf"))
     from torch.utils.tensorboard import SummaryWriter
 
-    return SummaryWriter(str(folder), purge_step=1)
+    return SummaryWriter(str(folder), purge_step=0)
 
 
 def _add_graph(writer: Any, stage: Stage, statistics: tuple[float, float]) -> str:
