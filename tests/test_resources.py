@@ -144,11 +144,7 @@ def test_hanging_up_stops_like_a_termination(tmp_path, digits_dir):
         "os.execv(sys.argv[1], sys.argv[1:])"
     )
     with subprocess.Popen(
-        [sys.executable, "-c", heed, *command],
-        cwd=tmp_path,
-        stderr=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
+        [sys.executable, "-c", heed, *command], cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline and not list(tmp_path.rglob("progress.json")):
