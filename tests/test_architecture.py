@@ -20,18 +20,21 @@ stages predict loading
 cost members device member speeds contested
 results overlap train stack rows predictions
 digits calibration report curves gallery difficulty samples figures
-charts sheets export
+charts sheets
 page
 targets trainer ensemble
-executors progress doctor provenance
+export
+executors doctor provenance tensorboards
 ladder
-estimates
+estimates standing
+progress
 cli
 __main__
 """
 TORCH = {
     "augment", "calibration", "device", "digits", "ensemble", "export", "member", "modules",
-    "network", "optimize", "overlap", "predict", "samples", "stack", "train", "trainer",
+    "network", "optimize", "overlap", "predict", "samples", "stack",
+    "tensorboards", "train", "trainer",
 }  # fmt: skip
 
 

@@ -87,21 +87,33 @@ def test_what_is_no_file_is_told_at_once(tmp_path, kind):
 
 
 PARTS = st.one_of(
-    st.sampled_from(["phases", "model", "0", "lr", "epochs", "", "é", "-1"]), st.text()
+    st.sampled_from(["phases", "model", "0", "lr", "epochs", "", "é", "-1"]),
+    st.sampled_from(["optimizer", "augment", "published", "expect", "errors", "name"]),
+    st.text(),
 )
 VALUES = st.one_of(st.text(), st.sampled_from(["[", "{a: 1}", "!!x y", "&a 1", "1e999", "null"]))
+
+
+def test_unknown_keys_are_told_in_every_part_of_a_config(tmp_path):
+    parts = {"phases.0": "", "phases.0.lr": "{from: 1, to: 2}", "augment": "{}", "optimizer": "{name: sgd}",
+             "published": "{accuracy: 1}", "expect": "{errors: [1, 2]}"}  # fmt: skip
+    for part, value in parts.items():
+        given = [f"{part}={value}"] * bool(value)
+        with pytest.raises(UserError, match="unknown key `bogus`"):
+            load_rung("model05_conv", [*given, f"{part}.bogus=1"])
 
 
 @settings(settings.get_profile("fuzz"))
 @given(st.lists(PARTS, max_size=5), VALUES)
 @example(["phases", "9" * 30, "lr"], "1")
+@example(["expect", "phases"], "")
 def test_any_override_changes_the_config_or_is_told(parts, value):
     try:
         rung = load_rung(shipped_names()[2], [f"{'.'.join(parts)}={value}"])
     except UserError as error:
         assert error.exit_code is ExitCode.USAGE
     else:
-        assert rung.overrides
+        assert rung.overrides or rung == load_rung(shipped_names()[2])
 
 
 @settings(settings.get_profile("fuzz"))

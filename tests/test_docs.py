@@ -6,8 +6,13 @@ import sys
 from pathlib import Path
 
 import pytest
+import small
+import torch
 
 from mnistladder.cli import app
+from mnistladder.config import Phase, Ramp
+from mnistladder.members import Members
+from mnistladder.trainer import Trainer
 
 TOP = Path(__file__).parents[1]
 README = (TOP / "README.md").read_text()
@@ -31,7 +36,7 @@ def test_every_command_has_help_and_is_in_the_readme(command):
 
 
 def test_every_option_in_the_readme_exists():
-    known = {"--help", "--gpus", "--rm"}  # docker's among them
+    known = {"--help", "--gpus", "--rm", "--logdir"}  # some are docker's and TensorBoard's
     for path in (TOP / "src/mnistladder/cli").glob("*.py"):
         known |= set(re.findall(r"\"(--[a-z-]+)\"", path.read_text()))
     known |= {"--seed", "--install-completion"}
@@ -53,6 +58,20 @@ def test_no_document_names_an_exit_code_that_does_not_exist():
         int(n) for line in table.splitlines()[2:] for n in re.findall(r"\d+", line.split("|")[1])
     }
     assert codes == {int(code) for code in ExitCode}
+
+
+def test_fields_of_a_history_row_are_those_in_the_readme(tmp_path, source):
+    section = README.split("## Watch it elsewhere")[1].split("\n## ")[0]
+    cells = [line.split("|")[1] for line in section.splitlines() if line.startswith("| `")]
+    ramp = Ramp(**{"from": 1e-2}, to=1e-3, per="step")
+    config = small.tiny(phases=(*small.phases(1), Phase(epochs=1, lr=ramp)))
+    stage = small.first_stage(config, source)
+    Trainer(Members(tmp_path), torch.device("cpu"), lambda event: None).train([stage])
+    for row in Members(tmp_path).history(stage.key):
+        assert {*row} == {name for cell in cells for name in re.findall(r"`(\w+)`", cell)}
+        assert row["images"] == 512
+    assert (row["epoch"], row["phase"]) == (2, 1)
+    assert row["lr"][0] > row["lr"][1]
 
 
 MATRIX = (TOP / "docs" / "reliability.md").read_text()

@@ -1,15 +1,21 @@
 """What users see of training, on a terminal and elsewhere."""
 
 import io
+import re
 from contextlib import closing
 
 import pytest
+import small
 from rich.console import Console
 
+from mnistladder.config import Rung
 from mnistladder.errors import ExitCode
 from mnistladder.events import EpochDone, Failed, Finished, Notice, Started
+from mnistladder.executors import InProcess
+from mnistladder.ladder import Ladder
 from mnistladder.loading import load_rung
 from mnistladder.progress import LiveReporter, PlainReporter, Reporter, make_reporter
+from mnistladder.standing import Standing
 from mnistladder.targets import Target
 
 ROW = {"epoch": 1, "loss": 0.5, "test_errors": 7, "images": 512, "train_s": 2.0, "eval_s": 0.5}
@@ -66,3 +72,77 @@ def test_time_left_counts_resumed_and_failed_stages(stage):
     assert made.remaining.seconds_left() == pytest.approx(2.5)
     made(Failed(stage.key, "why", ExitCode.FAILED))
     assert made.remaining.seconds_left() == 0
+
+
+def watch(source, runs, rungs, *, terminal=True, quiet=False, height=40, **console):
+    """What is drawn of a climb of so many small rungs at two seeds, and the reporter."""
+    targets = [
+        Target(Rung(f"rung{n}", small.tiny(title=f"{n}", batch_size=64 + n)), seed, source)
+        for n in range(rungs)
+        for seed in range(2)
+    ]
+    ladder = Ladder(targets, runs)
+    screen = Console(
+        file=io.StringIO(), force_terminal=terminal, width=100, height=height, **console
+    )
+    names = {key: f"network {key[:4]}" for key in ladder.missing}
+    made = make_reporter(ladder.missing, names, 1, screen, quiet, Standing(ladder))
+    with closing(made), closing(InProcess(runs, "cpu", made)) as executor:
+        for outcome in ladder.climb(executor, made):
+            made.decided(outcome)
+            if terminal and not quiet:
+                made.bars.refresh()
+    return made, screen.file.getvalue()
+
+
+CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+
+
+def rows_of(text, name):
+    """The different states of a row of the table, in order."""
+    lines = [" ".join(line.split()) for line in CONTROL.sub("", text).splitlines()]
+    return list(dict.fromkeys(line for line in lines if line.startswith(f"{name} ")))
+
+
+def test_live_view_shows_a_row_for_each_rung_as_it_climbs(tmp_path, source):
+    made, text = watch(source, tmp_path, 2)
+    first, second = (rows_of(text, name) for name in ("rung0", "rung1"))
+    assert second[0] == "rung1 waiting 0/2 0/4 -"
+    accuracy = f"{made.bars.states[0].accuracy:.2f} %"
+    assert first[-1] == f"rung0 done 2/2 4/4 {accuracy}"
+    assert any(row.startswith("rung0 running ") for row in first)
+    assert "rung  " in CONTROL.sub("", text)
+    assert "all epochs" in text
+
+
+def test_live_view_goes_away_at_the_end(tmp_path, source):
+    _, text = watch(source, tmp_path, 1)
+    drawn = text.rpartition("rung0")[2]
+    assert drawn.count("\x1b[2K") >= 3  # heading, rung and bar are erased
+    assert CONTROL.sub("", drawn[drawn.rindex("\x1b[2K") :]).strip() == ""
+
+
+@pytest.mark.parametrize("height", [8, 12])
+def test_live_view_stays_within_the_terminal(tmp_path, source, height):
+    made, text = watch(source, tmp_path, 9, height=height)
+    frames = [CONTROL.sub("", frame) for frame in text.split("\x1b[2K")]
+    assert max(frame.strip("\r\n").count("\n") + 1 for frame in frames) < height
+    assert "..." not in text  # rich's mark of a view that it had to cut
+    assert re.search(r"and \d waiting", CONTROL.sub("", text))
+    assert len(made.bars.states) == 9
+
+
+def test_live_view_has_no_colour_where_none_is_wanted(tmp_path, source):
+    _, plain = watch(source, tmp_path / "plain", 1, no_color=True)
+    _, coloured = watch(source, tmp_path / "coloured", 1, color_system="standard", no_color=False)
+    colour = re.compile(r"\x1b\[(?:\d+;)*3[0-9]m")
+    assert not colour.search(plain)
+    assert colour.search(coloured)
+
+
+def test_rungs_are_not_shown_without_a_terminal_nor_when_quiet(tmp_path, source):
+    _, text = watch(source, tmp_path / "plain", 1, terminal=False)
+    assert len(text.splitlines()) == 2 * 3
+    assert all(line.startswith("network ") for line in text.splitlines())
+    _, text = watch(source, tmp_path / "quiet", 1, quiet=True)
+    assert text == ""

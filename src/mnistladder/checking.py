@@ -14,6 +14,7 @@ from mnistladder.config import (
     AdamW,
     Augment,
     Config,
+    Expected,
     Phase,
     Published,
     Ramp,
@@ -48,6 +49,7 @@ _PARTS: dict[str, type[BaseModel]] = {  # the models inside a config, by their k
     "augment": Augment,
     "optimizer": Adam,
     "published": Published,
+    "expect": Expected,
 }
 _OPTIMIZERS: dict[str, type[BaseModel]] = {"adam": Adam, "adamw": AdamW, "sgd": Sgd}
 

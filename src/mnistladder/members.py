@@ -4,6 +4,7 @@ A finished stage is what its record.json says; a begun one is what progress.json
 written last and names the other files by hash, so that no crash leaves a half-truth.
 """
 
+import contextlib
 import io
 import json
 from collections.abc import Iterable
@@ -91,6 +92,13 @@ class Members:
     def history(self, key: str) -> list[Record]:
         """One row for each epoch of a finished stage. Raises CorruptError."""
         return [json.loads(line) for line in self._file(key, HISTORY).splitlines()]
+
+    def history_so_far(self, key: str) -> list[Record]:
+        """One row for each stored epoch, whether finished or in training. Raises CorruptError."""
+        path = self.root / key / PROGRESS
+        with contextlib.suppress(FileNotFoundError):  # another process may finish it now
+            return list(records.unseal(path.read_bytes(), str(path))["history"])
+        return self.history(key) if self.is_stored(key) else []
 
     def progress(self, key: str) -> Progress:
         """How far a stage got; nothing if it was never begun. Raises CorruptError."""

@@ -1,14 +1,20 @@
 """What a user sees of training: live bars on a terminal, one plain line an epoch elsewhere."""
 
 import sys
+from collections import Counter
+from collections.abc import Iterable, Sequence
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn
+from rich.table import Table
+from rich.text import Text
 
 from mnistladder.cost import OVERHEAD, multiply_adds
 from mnistladder.events import EpochDone, Event, Failed, Finished, Notice, Started
+from mnistladder.ladder import Outcome
 from mnistladder.report import duration
 from mnistladder.stages import Stage
+from mnistladder.standing import RungState, Standing, State, fitted
 
 
 class Remaining:
@@ -67,6 +73,7 @@ class Reporter:
     def started(self, event: Started) -> None: ...
     def epoch_done(self, event: EpochDone) -> None: ...
     def ended(self, event: Finished | Failed) -> None: ...
+    def decided(self, outcome: Outcome) -> None: ...
 
     def close(self) -> None: ...
 
@@ -94,14 +101,65 @@ class PlainReporter(Reporter):
         self.say(f"{name}: epoch {event.row['epoch']}/{last}  {self.describe(event)}")
 
 
+STYLES = {
+    State.DONE: "green",
+    State.RUNNING: "cyan",
+    State.WAITING: "dim",
+    State.FAILED: "bold red",
+}
+
+
+def rung_table(states: Sequence[RungState], left_out: Counter[State]) -> Table:
+    """Rows of rungs, and one for those that were left out."""
+    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("rung", no_wrap=True)
+    table.add_column("state")
+    for heading in ("seeds", "epochs", "accuracy"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for state in states:
+        table.add_row(
+            Text(state.name),  # a label may hold brackets, which are no markup
+            Text(state.state, STYLES[state.state]),
+            f"{state.seeds_done}/{state.seeds}",
+            f"{state.epochs_done:,}/{state.epochs:,}",
+            "-" if state.accuracy is None else f"{state.accuracy:.2f} %",
+        )
+    if left_out:
+        counts = ", ".join(f"{count} {state}" for state, count in sorted(left_out.items()))
+        table.add_row(Text(f"and {counts}", "dim"))
+    return table
+
+
+class Bars(Progress):
+    """Bars below a table of rungs, together no higher than the terminal."""
+
+    states: Sequence[RungState] = ()  # replaced, never changed: another thread draws
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        if not self.tasks:
+            return  # rich asks once before there is a console
+        room = self.console.height - 1
+        bars = min(len(self.tasks), max(room // 2, room - len(self.states) - 1))
+        if self.states:
+            yield rung_table(*fitted(self.states, room - bars - 1))
+        yield self.make_tasks_table(self.tasks[:bars])
+
+
 class LiveReporter(Reporter):
-    """A bar for each stage in training and one for all, redrawn in place."""
+    """The rungs, a bar for each stage in training and one for all, redrawn in place."""
 
     def __init__(
-        self, stages: dict[str, Stage], names: dict[str, str], jobs: int, console: Console
+        self,
+        stages: dict[str, Stage],
+        names: dict[str, str],
+        jobs: int,
+        console: Console,
+        standing: Standing | None,
     ) -> None:
+        """Without a `standing` there are only bars: enough for one rung at one seed."""
         super().__init__(stages, names, jobs, console)
-        self.bars = Progress(
+        self.standing = standing
+        self.bars = Bars(
             SpinnerColumn(),
             TextColumn("{task.description}"),
             BarColumn(bar_width=20),
@@ -115,6 +173,21 @@ class LiveReporter(Reporter):
         self.tasks: dict[str, TaskID] = {}
         total = sum(stage.epochs for stage in stages.values())
         self.all = self.bars.add_task("all epochs", total=total, about="")
+        self._show_rungs()
+
+    def __call__(self, event: Event) -> None:
+        if self.standing:
+            self.standing(event)
+            self._show_rungs()
+        super().__call__(event)
+
+    def decided(self, outcome: Outcome) -> None:
+        if self.standing:
+            self.standing.decided(outcome)
+            self._show_rungs()
+
+    def _show_rungs(self) -> None:
+        self.bars.states = self.standing.states() if self.standing else ()
 
     def started(self, event: Started) -> None:
         self.bars.start()
@@ -140,8 +213,16 @@ class LiveReporter(Reporter):
 
 
 def make_reporter(
-    stages: dict[str, Stage], names: dict[str, str], jobs: int, console: Console, quiet: bool
+    stages: dict[str, Stage],
+    names: dict[str, str],
+    jobs: int,
+    console: Console,
+    quiet: bool,
+    standing: Standing | None = None,
 ) -> Reporter:
     """The live one on a terminal, the plain one elsewhere, the silent one if asked."""
-    kind = Reporter if quiet else LiveReporter if console.is_terminal else PlainReporter
-    return kind(stages, names, jobs, console)
+    if quiet:
+        return Reporter(stages, names, jobs, console)
+    if console.is_terminal:
+        return LiveReporter(stages, names, jobs, console, standing)
+    return PlainReporter(stages, names, jobs, console)

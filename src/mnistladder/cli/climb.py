@@ -10,17 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import typer
-from rich.console import Console
 
 from mnistladder import environment, estimates, report, storage
-from mnistladder.cli import base
+from mnistladder.cli import base, watch
 from mnistladder.config import Rung
 from mnistladder.data import find
 from mnistladder.errors import ExitCode, Terminated, UsageError
 from mnistladder.events import Event, Notice
 from mnistladder.executors import Executor, InProcess, LocalProcesses, places
 from mnistladder.ladder import Climbed, Fallen, Ladder, Outcome
-from mnistladder.progress import make_reporter
 from mnistladder.records import Record
 from mnistladder.rows import make_rows
 from mnistladder.speeds import Calibration
@@ -50,6 +48,7 @@ class Options:
     quiet: bool
     keep_going: bool = False
     stack: int | None = None
+    log: str | None = None
 
     @property
     def largest_stack(self) -> int:
@@ -71,6 +70,7 @@ def plan(rungs: list[Rung], options: Options) -> Ladder:
 
 def climb(rungs: list[Rung], options: Options) -> None:
     """Trains what is missing and prints each result; the first failure decides the exit code."""
+    watch.check_log(options.log)
     ladder = plan(rungs, options)
     outcomes = []
     for outcome in _outcomes(ladder, options):
@@ -96,13 +96,13 @@ def _outcomes(ladder: Ladder, options: Options) -> Iterator[Outcome]:
         return
     storage.check_writable(ladder.runs)
     jobs = _workers(ladder, options)
-    console = Console(stderr=True, highlight=False)
-    names = _stage_names(ladder)
-    reporter = make_reporter(ladder.missing, names, jobs, console, options.quiet)
-    executor = _executor(options, jobs, reporter)
+    watcher = watch.Watcher(ladder, jobs, options.quiet, options.log)
+    executor = _executor(options, jobs, watcher)
     try:
-        with closing(reporter), closing(executor):
-            yield from ladder.climb(executor, reporter, options.keep_going)
+        with closing(watcher), closing(executor):
+            for outcome in ladder.climb(executor, watcher, options.keep_going):
+                watcher.decided(outcome)
+                yield outcome
     except (KeyboardInterrupt, Terminated) as error:
         again = shlex.join(["mnistladder", *sys.argv[1:]])
         base.complain(f"stopped; every finished epoch is kept. To go on: {again}")
@@ -145,18 +145,6 @@ def _executor(options: Options, jobs: int, emit: Callable[[Event], None]) -> Exe
         return InProcess(options.runs_dir, options.device, emit)
     where = places(options.device, jobs, environment.gpu_count())
     return LocalProcesses(options.runs_dir, emit, where)
-
-
-def _stage_names(ladder: Ladder) -> dict[str, str]:
-    """A name for each stage, from the first rung that needs it and the member's seed."""
-    names: dict[str, str] = {}
-    for target in ladder.targets:
-        for number, level in enumerate(target.levels):
-            for stage in level:
-                after = f" stage {number + 1}" if number else ""
-                name = f"{target.rung.name} network {stage.seed}{after}"
-                names.setdefault(stage.key, name)
-    return names
 
 
 def _name(target: Target) -> str:

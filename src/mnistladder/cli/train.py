@@ -1,5 +1,6 @@
 """`run` and `ladder`: the commands that train."""
 
+from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -21,6 +22,18 @@ Stack = Annotated[
 ]  # fmt: skip
 
 
+class LogName(StrEnum):
+    """The tools that training can be logged for; each the name of its package and our extra."""
+
+    TENSORBOARD = "tensorboard"
+
+
+Log = Annotated[
+    LogName | None,
+    typer.Option("--log", help="Log training for another tool too, into RUNS_DIR/tensorboard."),
+]
+
+
 @app.command(epilog="Example: mnistladder run model09_dropout --seeds 3 --set batch_size=64")
 def run(
     config: base.ConfigReference,
@@ -35,6 +48,7 @@ def run(
     runs_dir: base.RunsDir = base.RUNS,
     json: base.AsJson = False,
     quiet: base.Quiet = False,
+    log: Log = None,
 ) -> None:
     """Train one rung and print its result; what is stored already is not trained again."""
     from mnistladder.cli import climb
@@ -42,7 +56,7 @@ def run(
 
     options = climb.Options(
         range(seed, seed + seeds), device, jobs, data.value, data_dir, runs_dir, json, quiet,
-        stack=stack,
+        stack=stack, log=log,
     )  # fmt: skip
     climb.climb([load_rung(config, overrides or [])], options)
 
@@ -74,6 +88,7 @@ def ladder(
     runs_dir: base.RunsDir = base.RUNS,
     json: base.AsJson = False,
     quiet: base.Quiet = False,
+    log: Log = None,
 ) -> None:
     """Climb several rungs; networks that rungs share are trained once, stored ones not at all."""
     if all_ == bool(rungs):
@@ -83,7 +98,7 @@ def ladder(
 
     options = climb.Options(
         range(seed, seed + seeds), device, jobs, data.value, data_dir, runs_dir, json, quiet,
-        keep_going, stack,
+        keep_going, stack, log,
     )  # fmt: skip
     chosen = select_rungs(rungs or [])
     if dry_run:

@@ -1,0 +1,58 @@
+"""Who is told of a climb's events: the user, and a log if one is asked for."""
+
+from importlib.util import find_spec
+
+from rich.console import Console
+
+from mnistladder.errors import UsageError
+from mnistladder.events import Event
+from mnistladder.ladder import Ladder, Outcome
+from mnistladder.progress import make_reporter
+from mnistladder.standing import Standing
+
+
+def check_log(log: str | None) -> None:
+    """Raises UsageError where the log that is asked for cannot be written."""
+    if log and find_spec(log) is None:
+        raise UsageError(f"--log {log} needs a package: pip install 'mnistladder[{log}]'")
+
+
+class Watcher:
+    """Passes events and outcomes on to the reporter, then events to the log."""
+
+    def __init__(self, ladder: Ladder, jobs: int, quiet: bool, log: str | None) -> None:
+        console = Console(stderr=True, highlight=False)
+        standing = Standing(ladder) if len(ladder.targets) > 1 else None
+        self.reporter = make_reporter(
+            ladder.missing, _stage_names(ladder), jobs, console, quiet, standing
+        )
+        self.log = None
+        if log:
+            from mnistladder.tensorboards import TensorBoards
+
+            self.log = TensorBoards(ladder.targets, ladder.runs, self.reporter)
+
+    def __call__(self, event: Event) -> None:
+        self.reporter(event)
+        if self.log:
+            self.log(event)
+
+    def decided(self, outcome: Outcome) -> None:
+        self.reporter.decided(outcome)
+
+    def close(self) -> None:
+        self.reporter.close()
+        if self.log:
+            self.log.close()
+
+
+def _stage_names(ladder: Ladder) -> dict[str, str]:
+    """A name for each stage, from the first rung that needs it and the member's seed."""
+    names: dict[str, str] = {}
+    for target in ladder.targets:
+        for number, level in enumerate(target.levels):
+            for stage in level:
+                after = f" stage {number + 1}" if number else ""
+                name = f"{target.rung.name} network {stage.seed}{after}"
+                names.setdefault(stage.key, name)
+    return names
