@@ -18,7 +18,8 @@ from mnistladder import strokes
 from mnistladder.errors import DataError
 from mnistladder.strokes import Grey
 
-FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
+# Not TIFF: its library writes to stderr by itself whenever a file is damaged.
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")
 MAX_BYTES, MAX_PIXELS = 64 * 2**20, 25_000_000
 KEPT = 4 * strokes.WORKING  # pixels of the longer side, so that a small digit can be looked at
 
@@ -87,7 +88,7 @@ def _reason(error: Exception) -> str:
 
 def brightness(image: Image.Image) -> Grey:
     """Black 0, white 1, no side longer than KEPT; a transparent ground is made a plain one."""
-    if image.mode.startswith(("I", "F")):
+    if image.mode.startswith("I"):
         return _of_many_bits(strokes.shrunk(np.asarray(image), KEPT))
     whole = image.convert("RGBA" if image.has_transparency_data else "L")
     if (factor := max(whole.size) // KEPT) > 1:
@@ -99,13 +100,12 @@ def brightness(image: Image.Image) -> Grey:
 
 
 def _of_many_bits(values: Grey) -> Grey:
-    """Pixels of more than 8 bits by the full scale, 2^bits - 1, that their largest one needs.
+    """Pixels of 16 bits by the full scale, 2^bits - 1, that their largest one needs.
 
-    Scanners store 10 to 14 bits in 16; numbers no larger than 1 are taken as they are.
+    Scanners and cameras store 10 to 14 bits in 16.
     """
-    values = np.nan_to_num(values.astype(np.float64), posinf=0, neginf=0).clip(0, None)
-    largest = float(values.max())
-    return values if largest <= 1 else values / max(255, 2 ** np.ceil(np.log2(largest + 1)) - 1)
+    bits = np.ceil(np.log2(float(values.max()) + 1))
+    return values.clip(0, None) / max(255, 2**bits - 1)
 
 
 def _on_ground(light: Grey, opacity: Grey) -> Grey:

@@ -18,7 +18,7 @@ WORKING = 240  # pixels of the longer side, in which a stroke is looked for
 SIDE, BOX = 28, 20
 LEAST_CONTRAST = 0.06  # of black to white: below it, paper
 CLEAR = 3.5  # standard deviations of the ground between ground and ink: below it, noise
-# Widths of strokes as parts of the digit's longer side: MNIST's are 0.08 to 0.21, in 9 of 10 digits.
+# Widths of strokes as parts of the digit's longer side; nine in ten of MNIST's: 0.08 to 0.21.
 THIN, USUAL, THICK = 0.085, 0.125, 0.2
 Grey = NDArray[Any]  # of floats
 Mask = NDArray[np.bool_]
@@ -87,9 +87,9 @@ def find(picture: Grey) -> Found | None:
     window = max(picture.shape) // 2 | 1
     ground = ndimage.grey_closing(np.pad(soft, window, mode="edge"), (window, window))
     ink = ground[window:-window, window:-window] - soft
-    is_ink = ink > otsu(ink)
-    if not is_ink.any():
+    if np.ptp(ink) < LEAST_CONTRAST:
         return None
+    is_ink = ink > otsu(ink)
     low, high = float(ink[~is_ink].mean()), float(np.median(ink[is_ink]))
     if high - low < max(LEAST_CONTRAST, CLEAR * float(ink[~is_ink].std())):
         return None

@@ -30,7 +30,7 @@ def predict(
     images: Annotated[
         list[Path],
         typer.Argument(
-            help="Image files (PNG, JPEG, WebP, GIF, BMP, TIFF), one digit each.",
+            help="Image files (PNG, JPEG, WebP, GIF, BMP), one digit each.",
             show_default=False,
         ),
     ],
