@@ -1,6 +1,7 @@
 """Photos of MNIST digits come back as those digits, whatever the paper, the light and the file."""
 
 import io
+import itertools
 
 import numpy as np
 import pytest
@@ -62,7 +63,7 @@ def test_digit_pasted_large_comes_back_as_it_was(tmp_path, digits):
         page = dark_on_light(digit)
         assert difference(seen(tmp_path, picture(page)), digit) < 0.35
         assert difference(seen(tmp_path, picture(1 - page)), digit) < 0.35
-    others = [difference(a, b) for a, b in zip(digits, digits[1:], strict=False)]
+    others = [difference(a, b) for a, b in itertools.pairwise(digits)]
     assert min(others) > 0.7
 
 
@@ -186,7 +187,7 @@ def test_page_without_a_digit_says_so(tmp_path, shape, shade):
 
 def test_noise_and_slopes_of_light_are_no_digit(tmp_path):
     """I1: paper."""
-    y, x = np.mgrid[0:1:300j, 0:1:400j]
+    _, x = np.mgrid[0:1:300j, 0:1:400j]
     for seed in range(5):
         noise = np.random.default_rng(seed).normal(0, 0.03, x.shape)
         with pytest.raises(DataError, match="no digit found"):
