@@ -120,10 +120,11 @@ def ground_is_light(picture: Grey) -> bool:
 
 def _fit(terms: Grey, values: Grey, rounds: int) -> Grey:
     """Coefficients of least squares; after more rounds, of least absolute differences."""
-    weights = np.ones(len(values))
-    for _ in range(rounds):
-        found = np.linalg.lstsq(terms * weights[:, None], values * weights, rcond=None)[0]
-        weights = np.maximum(np.abs(values - terms @ found), 0.02) ** -0.5
+    weights, ridge = np.ones(len(values)), 1e-9 * np.eye(terms.shape[1])
+    for _ in range(rounds):  # the normal equations: numpy's lstsq starts a thread a core
+        weighted = terms.T * weights
+        found = np.linalg.solve(weighted @ terms + ridge, weighted @ values)
+        weights = 1 / np.maximum(np.abs(values - terms @ found), 0.02)
     return found
 
 
