@@ -19,7 +19,7 @@ from PIL import Image
 from mnistladder import data, photos
 from mnistladder.errors import DataError, ExitCode
 
-SHORT = ["--set", "phases=[{epochs: 2, lr: 2e-3}]"]
+SHORT = ["--set", "phases=[{epochs: 2, lr: 2e-3}, {epochs: 1, lr: 3e-4}]"]
 NAMES = "7210414959"  # the first test digits
 
 
