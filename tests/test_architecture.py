@@ -20,7 +20,7 @@ stages predict loading
 cost members device member speeds contested
 results overlap train stack rows predictions
 digits calibration report curves gallery difficulty samples figures
-charts sheets
+charts sheets photos
 page
 targets trainer ensemble
 export

@@ -5,7 +5,7 @@ import signal
 import sys
 from types import FrameType
 
-from mnistladder.cli import train, inspect, machine, board, pictures, provenance, export
+from mnistladder.cli import train, inspect, machine, board, pictures, predict, provenance, export
 from mnistladder.cli.base import app, complain
 from mnistladder.errors import ExitCode, Terminated, UserError
 
@@ -17,6 +17,7 @@ __all__ = [
     "machine",
     "main",
     "pictures",
+    "predict",
     "provenance",
     "train",
 ]

@@ -101,12 +101,14 @@ def output() -> Console:
 
 def complain(text: str) -> None:
     """One message on stderr; its lines as they are, but nothing that a terminal would obey."""
-    shown = "".join(
-        c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text
-    )
     Console(stderr=True).print(
-        f"mnistladder: {shown}", markup=False, highlight=False, soft_wrap=True
+        f"mnistladder: {printable(text)}", markup=False, highlight=False, soft_wrap=True
     )
+
+
+def printable(text: str) -> str:
+    """The text without what a terminal would obey."""
+    return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
 def say(text: str) -> None:
