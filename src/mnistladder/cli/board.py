@@ -30,6 +30,7 @@ def report(
     curves_: Annotated[
         bool, typer.Option("--curves", help="Each epoch beside the article's log instead.")
     ] = False,
+    figure: base.FigureFile = None,
     html: Annotated[
         Path | None, typer.Option("--html", help="Write a page with everything to this file.")
     ] = None,
@@ -45,17 +46,19 @@ def report(
     found = results.load_board(board) if board else _records(runs_dir)
     wanted = _chosen(found, rungs)
     if html:
-        if check or board or curves_ or json or format_ != "table" or sort != "rung":
+        if check or board or curves_ or figure or json or format_ != "table" or sort != "rung":
             raise UsageError("--html: takes --rungs and --runs-dir alone")
         _write_page([record for record in found if record["rung"] in wanted], runs_dir, html)
         return
     if curves_:
-        if check or board or format_ != "table" or sort != "rung":
+        if check or board or figure or format_ != "table" or sort != "rung":
             raise UsageError("--curves: takes --rungs, --runs-dir and --json alone")
         _print_curves([record for record in found if record["rung"] in wanted], json)
         return
     rows = [row for row in reports.sort_rows(make_rows(found), sort) if row.name in wanted]
     path = board or runs_dir / results.BOARD
+    if figure:
+        _draw_ladder(rows, figure)
     kind = "json" if json else format_
     if kind == "json":
         typer.echo(reports.to_json(rows), nl=False)
@@ -71,6 +74,14 @@ def report(
         base.say("\n" + "\n".join([*reports.notes(rows), *reports.histograms(rows)]))
     if check:
         _check(rows)
+
+
+def _draw_ladder(rows: list[Row], path: Path) -> None:
+    """The rungs' errors as a chart; variants are left to the tables."""
+    from mnistladder import charts, figures
+
+    figures.check_format(path)
+    figures.save(charts.ladder([row for row in rows if not row.variant_of]), path)
 
 
 def _write_page(records: list[Record], runs_dir: Path, path: Path) -> None:
