@@ -95,8 +95,9 @@ VALUES = st.one_of(st.text(), st.sampled_from(["[", "{a: 1}", "!!x y", "&a 1", "
 
 
 def test_unknown_keys_are_told_in_every_part_of_a_config(tmp_path):
-    parts = {"phases.0": "", "phases.0.lr": "{from: 1, to: 2}", "augment": "{}", "optimizer": "{name: sgd}",
-             "published": "{accuracy: 1}", "expect": "{errors: [1, 2]}"}  # fmt: skip
+    parts = {"phases.0": "", "phases.0.lr": "{from: 1, to: 2}", "augment": "{}",
+             "optimizer": "{name: sgd}", "published": "{accuracy: 1}",
+             "expect": "{errors: [1, 2]}"}  # fmt: skip
     for part, value in parts.items():
         given = [f"{part}={value}"] * bool(value)
         with pytest.raises(UserError, match="unknown key `bogus`"):

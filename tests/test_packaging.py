@@ -53,7 +53,8 @@ def test_constraints_pin_every_direct_dependency_exactly():
 
 
 ADVISORIES = {  # the first version without a known hole that concerns us
-    "torch": (2, 11), "PyYAML": (6, 0), "filelock": (3, 20, 1), "pillow": (12, 3),
+    "torch": (2, 11), "PyYAML": (6, 0), "filelock": (3, 20, 1),
+    "pillow": (12, 3), "jinja2": (3, 1, 6),
 }  # fmt: skip
 
 

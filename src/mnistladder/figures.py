@@ -85,7 +85,7 @@ def inline(figure: Figure, name: str, label: str) -> str:
 
     `name` is unique in the page; `label` says what a reader who sees no pictures should know.
     """
-    text = _bytes(figure, "svg", name).decode()
+    text = _bytes(figure, "svg", name, transparent=True).decode()
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>\s*", "", text, flags=re.DOTALL)
     for color, variable in VARIABLES.items():
@@ -95,11 +95,11 @@ def inline(figure: Figure, name: str, label: str) -> str:
     return text.replace("<svg", f'<svg role="img" aria-label="{_escaped(label)}"', 1)
 
 
-def _bytes(figure: Figure, kind: str, salt: str) -> bytes:
+def _bytes(figure: Figure, kind: str, salt: str, transparent: bool = False) -> bytes:
     buffer = io.BytesIO()
     with mpl.rc_context({"svg.hashsalt": salt}):
         figure.savefig(
-            buffer, format=kind, dpi=160, metadata=UNDATED[kind], transparent=kind == "svg"
+            buffer, format=kind, dpi=160, metadata=UNDATED[kind], transparent=transparent
         )
     return buffer.getvalue()
 

@@ -5,7 +5,17 @@ import signal
 import sys
 from types import FrameType
 
-from mnistladder.cli import train, inspect, machine, board, pictures, predict, provenance, export
+from mnistladder.cli import (
+    train,
+    inspect,
+    machine,
+    report,
+    board,
+    pictures,
+    predict,
+    provenance,
+    export,
+)
 from mnistladder.cli.base import app, complain
 from mnistladder.errors import ExitCode, Terminated, UserError
 
@@ -19,6 +29,7 @@ __all__ = [
     "pictures",
     "predict",
     "provenance",
+    "report",
     "train",
 ]
 

@@ -164,7 +164,7 @@ def _say_errors(about: dict[str, Any], record: Record) -> None:
          str(row["predicted"]), percent(row["probability"]), row["first_right"] or "none"]
         for row in about["errors"]
     ]  # fmt: skip
-    headings = ["test image", "label", "said", "probability", "first rung that gets it right"]
+    headings = ["test image", "label", "said", "probability", "first right (most seeds)"]
     base.print_table(headings, rows, set(headings[:4]))
     if any(row["contested"] for row in about["errors"]):
         base.say("?: people contest this label.")
@@ -176,4 +176,5 @@ def _say_errors(about: dict[str, Any], record: Record) -> None:
 
 def _say_never(about: dict[str, Any]) -> None:
     never = " ".join(map(str, about["never_right"])) or "none"
-    base.say(f"\nOf {len(about['rungs'])} rungs here, none gets these test images right: {never}")
+    rungs = len(about["rungs"])
+    base.say(f"\nNone of {rungs} rungs gets these test images right in most of its seeds: {never}")

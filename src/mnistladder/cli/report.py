@@ -1,0 +1,172 @@
+"""`report`: what all results say, as a table, as curves, as a chart, as a page."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mnistladder import curves, results
+from mnistladder import report as reports
+from mnistladder.cli import base
+from mnistladder.cli.base import app
+from mnistladder.errors import DataError, ExitCode, UsageError
+from mnistladder.records import Record
+from mnistladder.rows import Row, group, make_rows
+
+
+@app.command(epilog="Examples: mnistladder report    mnistladder report --format csv --sort time")
+def report(
+    format_: Annotated[
+        reports.Format, typer.Option("--format", help="How to print the table.")
+    ] = "table",
+    sort: Annotated[reports.Sort, typer.Option("--sort", help="Order of the rows.")] = "rung",
+    rungs: Annotated[
+        str | None, typer.Option("--rungs", help="Only these: names or numbers, as in 1-4,9.")
+    ] = None,
+    board: Annotated[
+        Path | None, typer.Option("--board", help="A leaderboard file from elsewhere.")
+    ] = None,
+    curves_: Annotated[
+        bool, typer.Option("--curves", help="Each epoch beside the article's log instead.")
+    ] = False,
+    figure: base.FigureFile = None,
+    html: Annotated[
+        Path | None, typer.Option("--html", help="Write a page with everything to this file.")
+    ] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Exit 1 if a rung is out of its config's `expect`.")
+    ] = False,
+    runs_dir: base.RunsDir = base.RUNS,
+    json: base.AsJson = False,
+) -> None:
+    """Print the accuracy table: each rung's mean over its seeds beside the published figure."""
+    if board is not None and not board.is_file():
+        raise UsageError(f"{board}: no such leaderboard")
+    found = results.load_board(board) if board else _records(runs_dir)
+    wanted = _chosen(found, rungs)
+    chosen = [record for record in found if record["rung"] in wanted]
+    table_options = [check, board, figure, format_ != "table", sort != "rung"]
+    if html:
+        if any([*table_options, curves_, json]):
+            raise UsageError("--html: takes --rungs and --runs-dir alone")
+        _write_page(chosen, runs_dir, html)
+    elif curves_:
+        if any(table_options):
+            raise UsageError("--curves: takes --rungs, --runs-dir and --json alone")
+        _print_curves(chosen, json)
+    else:
+        rows = [row for row in reports.sort_rows(make_rows(found), sort) if row.name in wanted]
+        if figure:
+            _draw_ladder(rows, figure)
+        _print_rows(rows, "json" if json else format_, board or runs_dir / results.BOARD)
+        if check:
+            _check(rows)
+
+
+def _print_rows(rows: list[Row], kind: reports.Format, path: Path) -> None:
+    if kind == "json":
+        typer.echo(reports.to_json(rows), nl=False)
+    elif kind == "csv":
+        typer.echo(reports.to_csv(rows), nl=False)
+    elif not rows:
+        base.complain(f"no results in {path} yet; get one: mnistladder run model02_normalized")
+    elif kind == "markdown":
+        typer.echo(reports.markdown(rows), nl=False)
+    else:
+        cells = [reports.cells(row) for row in rows]
+        base.print_table(list(reports.HEADINGS), cells, reports.RIGHT)
+        base.say("\n" + "\n".join([*reports.notes(rows), *reports.histograms(rows)]))
+
+
+def _draw_ladder(rows: list[Row], path: Path) -> None:
+    """The rungs' errors as a chart; variants are left to the tables."""
+    from mnistladder import charts, figures
+
+    figures.check_format(path)
+    if not (rungs := [row for row in rows if not row.variant_of]):
+        raise UsageError(f"{path}: no results of rungs yet to draw")
+    figures.save(charts.ladder(rungs), path)
+
+
+def _write_page(records: list[Record], runs_dir: Path, path: Path) -> None:
+    """One page of whole records, with the predictions that are stored of each rung's first seed."""
+    from mnistladder import page, predictions, storage
+
+    if not all("curve" in record for record in records) or not records:
+        raise UsageError(f"{runs_dir}: no results there; --html needs the records, not the board")
+    found = {}
+    for each in group(records).values():
+        for record in each:
+            try:
+                source = base.source_of(record, None)
+                found[record["result_id"]] = predictions.load(record, runs_dir, source)
+                break
+            except (UsageError, DataError):  # not stored here; the page says so
+                continue
+    storage.write(path, page.render(records, found).encode())
+    base.say(str(path))
+
+
+def _records(runs_dir: Path) -> list[Record]:
+    """The whole records where they are, else what the leaderboard has of them.
+
+    Raises CorruptError if either was edited.
+    """
+    board = results.load_board(runs_dir / results.BOARD)
+    return list(results.all_results(runs_dir)) or board
+
+
+def _check(rows: list[Row]) -> None:
+    """Complains of every rung whose mean is not where its config expects it; then exits 1."""
+    from mnistladder.loading import load_rung, shipped_names, variant_names
+
+    shipped = {*shipped_names(), *variant_names()}
+    outside = 0
+    for row in rows:
+        expect = load_rung(row.rung).config.expect if row.rung in shipped else None
+        if expect and not expect.errors[0] <= row.errors_mean <= expect.errors[1]:
+            low, high = expect.errors
+            found = f"{row.errors_mean:.1f} errors"
+            base.complain(f"{row.rung}: {found}, expected {low:.0f} to {high:.0f}")
+            outside += 1
+    if outside:
+        raise typer.Exit(ExitCode.FAILED)
+
+
+def _print_curves(found: list[Record], json: bool) -> None:
+    tables = curves.beside_published(found)
+    if json:
+        base.print_json(tables)
+        return
+    for table in tables:
+        base.say(f"{table['rung']}: {table['title']}")
+        rows = [
+            [str(row["epoch"]), *(_cell(row[key], digits) for key, digits in CURVE_DIGITS.items())]
+            for row in table["epochs"]
+        ]
+        base.print_table(["epoch", *CURVE_DIGITS], rows, {"epoch", *CURVE_DIGITS})
+        if table["distance"] is not None:
+            base.say(f"distance of the loss from the published log: {table['distance']:.3f}")
+        base.say("")
+    base.say(curves.ABOUT)
+
+
+CURVE_DIGITS = {"loss": 4, "published loss": 4, "test accuracy %": 2, "published accuracy %": 2}
+
+
+def _cell(value: float | None, digits: int) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"
+
+
+def _chosen(board: list[Record], rungs: str | None) -> set[str]:
+    """The rungs to show: those named, or all there are. Steps are computed over all of them."""
+    present = {record["rung"] for record in board}
+    if rungs is None:
+        return present
+    from mnistladder.loading import rung_names
+
+    wanted = rung_names([part for part in rungs.replace(",", " ").split() if part])
+    if unknown := [name for name in wanted if name not in present]:
+        known = ", ".join(sorted(present)) or "nothing yet"
+        raise UsageError(f"--rungs: no results of {', '.join(unknown)}; there are {known}")
+    return set(wanted)
