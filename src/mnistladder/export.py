@@ -119,10 +119,10 @@ def to_onnx(ensemble: Ensemble, record: Record) -> bytes:
 
 
 def _apart(ensemble: Ensemble) -> Ensemble:
-    """A copy whose weights are no views of one tensor: torch stores the memory, not the views."""
+    """A copy whose weights each lie in memory of their own, in order: so torch can store them."""
     copied = copy.deepcopy(ensemble)
     for weight in copied.parameters():
-        weight.data = weight.data.clone()
+        weight.data = weight.data.clone(memory_format=torch.contiguous_format)
     return copied
 
 
