@@ -63,7 +63,8 @@ def assert_same(networks, record, kind, images):
     content = export.WRITERS[kind](networks, record)
     found, expected = export.probabilities(content, kind, images), said(networks, images)
     assert found.dtype == np.float64
-    assert found == pytest.approx(expected, abs=1e-5)
+    # Rung 1's logits of raw pixels are in the hundreds: rounding them changes p by 1.5e-5.
+    assert found == pytest.approx(expected, abs=1e-4)
     assert export.difference(found, expected)[0] == 0
 
 
@@ -145,7 +146,7 @@ def test_snippet_of_the_readme_runs_and_says_the_same(images, tmp_path, kind, sn
     networks, record = made(small.tiny(), members=2)
     path = tmp_path / f"model12_averaging-seed0.{kind}"
     path.write_bytes(export.WRITERS[kind](networks, record))
-    names = {"pixels": torch.from_numpy(images).float()[:, None]}
+    names = {"pixels": torch.from_numpy(images.copy()).float()[:, None]}
     with contextlib.chdir(tmp_path), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "The given buffer is not writable")  # torch 2.11
         exec(snippet, names)
