@@ -111,8 +111,8 @@ def climbed(tmp_path_factory, digits_dir):
             there = (digits_dir if name.startswith("train") else data.MNIST_DIR) / name
             there = there if there.exists() else there.with_name(f"{name}.gz")
             (mixed / there.name).write_bytes(there.read_bytes())
-    done = call("run", "model06_maxpool", "--set", "members=2", "--jobs", "1", "--quiet",
-                "--data-dir", mixed, cwd=folder)  # fmt: skip
+    done = call("run", "model06_maxpool", "--set", "members=2", "--set", "phases.0.epochs=3",
+                "--jobs", "1", "--quiet", "--data-dir", mixed, cwd=folder)  # fmt: skip
     assert done.returncode == 0
     return folder
 
