@@ -4,27 +4,30 @@ All take float32 pixels N x 1 x 28 x 28 from 0 to 255 and give float64 probabili
 normalisation and averaging are inside.
 """
 
+import copy
 import io
 import json
-import logging
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from safetensors import torch as safetensors
 from torch import Tensor
+from torch.export import ExportedProgram
 
 from mnistladder import __version__, network
 from mnistladder.checking import check
+from mnistladder.config import layer_table
 from mnistladder.ensemble import UNFITTED, Ensemble
 from mnistladder.errors import CorruptError, UsageError
+from mnistladder.member import hash_weights
 from mnistladder.records import Record
 
 BATCH = 500  # images at a time, when a file is run
+FLOAT_BYTES = 4
 SIGNATURE = {
     "input": "images: float32 N x 1 x 28 x 28, pixels from 0 to 255",
     "output": "probabilities: float64 N x 10",
@@ -40,36 +43,57 @@ def to_safetensors(ensemble: Ensemble, record: Record) -> bytes:
     return safetensors.save(tensors, {**about, **SIGNATURE, "mnistladder": __version__})
 
 
-def load(path: Path) -> Ensemble:
+def load(path: Path | str) -> Ensemble:
     """The networks of a safetensors file of `mnistladder export`; nothing of it is executed.
 
-    Raises CorruptError where it is another file.
+    Raises CorruptError where it cannot be read, is another file, or is not as it was written.
     """
-    return from_safetensors(path.read_bytes(), str(path))
+    try:
+        content = Path(path).read_bytes()
+    except OSError as error:
+        raise CorruptError(f"{path}: cannot be read: {error.strerror}") from None
+    return from_safetensors(content, str(path))
 
 
 def from_safetensors(content: bytes, where: str) -> Ensemble:
     """The networks of a safetensors file's content. Raises CorruptError."""
     try:
-        # The format begins with its header's length, as eight bytes, and its header in JSON.
-        length = int.from_bytes(content[:8], "little")
-        about = json.loads(content[8 : 8 + length])["__metadata__"]
-        config, _ = check(json.loads(about["config"]))
-        members = json.loads(about["members"])
-        assert config
-        ensemble = Ensemble(network.build(config.model, 0, UNFITTED) for _ in range(members))
-        ensemble.load_state_dict(safetensors.load(content))
+        return _rebuilt(content).requires_grad_(False)
     except Exception as error:  # whatever is wrong with it, it is not ours
-        raise CorruptError(f"{where}: no networks of mnistladder: {error}") from None
-    return ensemble.requires_grad_(False)
+        reason = " ".join(str(error).split())  # torch's have several lines
+        raise CorruptError(f"{where}: no networks of mnistladder: {reason}") from None
+
+
+def _rebuilt(content: bytes) -> Ensemble:
+    """The networks that the metadata describe, with weights whose hashes they name.
+
+    Raises ValueError, and whatever those who read content from elsewhere raise.
+    """
+    # The format begins with its header's length, as eight bytes, and its header in JSON.
+    length = int.from_bytes(content[:8], "little")
+    about = json.loads(content[8 : 8 + length]).get("__metadata__", {})
+    if not about.keys() >= {"config", "weights_sha256"}:
+        raise ValueError("it does not say how to build them")
+    config, mistakes = check(json.loads(about["config"]))
+    if config is None:
+        raise ValueError(f"its config is refused: {mistakes[0][1]}")
+    hashes = json.loads(about["weights_sha256"])
+    weights = len(hashes) * sum(row.parameters for row in layer_table(config.model))
+    if not 0 < weights * FLOAT_BYTES <= len(content):  # a line can describe more than fits memory
+        raise ValueError(f"it describes {weights:,} weights, which it has not")
+    ensemble = Ensemble(network.build(config.model, 0, UNFITTED) for _ in hashes)
+    ensemble.load_state_dict(safetensors.load(content))
+    if [hash_weights(each) for each in ensemble.networks] != hashes:
+        raise ValueError("damaged: its weights have other hashes than it names")
+    return ensemble
 
 
 def to_pt2(ensemble: Ensemble, record: Record) -> bytes:
     """A program of `torch.export` for any number of images; its metadata say whose it is."""
     buffer = io.BytesIO()
     with _quiet():
-        program = torch.export.export(ensemble, _example(), dynamic_shapes=_any_number())
-        torch.export.save(program, buffer, extra_files={"mnistladder.json": _described(record)})
+        about = {"mnistladder.json": _described(record)}
+        torch.export.save(_program(ensemble), buffer, extra_files=about)
     return buffer.getvalue()
 
 
@@ -80,18 +104,36 @@ def to_onnx(ensemble: Ensemble, record: Record) -> bytes:
         import onnxscript  # noqa: F401
     except ImportError as error:
         raise UsageError(
-            f"--to onnx: needs {error.name}; install it: pip install 'mnistladder[onnx]'"
+            f"--to onnx: {error.name or error} is missing: pip install 'mnistladder[onnx]'"
         ) from None
     with _quiet():
-        program = torch.onnx.export(
-            ensemble, _example(), dynamo=True, verbose=False, dynamic_shapes=_any_number(),
+        converted = torch.onnx.export(
+            _program(ensemble), dynamo=True, verbose=False,
             input_names=["images"], output_names=["probabilities"],
         )  # fmt: skip
-        assert program
-        model = program.model_proto
+        assert converted
+        model = converted.model_proto
     entry = model.metadata_props.add()
     entry.key, entry.value = "mnistladder", _described(record)
     return model.SerializeToString()
+
+
+def _apart(ensemble: Ensemble) -> Ensemble:
+    """A copy whose weights each lie in memory of their own, in order: so torch can store them."""
+    copied = copy.deepcopy(ensemble)
+    for weight in copied.parameters():
+        weight.data = weight.data.clone(memory_format=torch.contiguous_format)
+    return copied
+
+
+def _program(ensemble: Ensemble) -> ExportedProgram:
+    """What the networks compute of any number of images."""
+    batch = {"images": {0: torch.export.Dim("batch", min=1)}}
+    example = torch.zeros(2, 1, 28, 28)  # one alone would be taken for a constant
+    program = torch.export.export(_apart(ensemble), (example,), dynamic_shapes=batch)
+    for node in program.graph.nodes:
+        node.meta.pop("stack_trace", None)  # names folders of this machine
+    return program
 
 
 def _run_safetensors(content: bytes) -> Run:
@@ -106,7 +148,9 @@ def _run_pt2(content: bytes) -> Run:
 def _run_onnx(content: bytes) -> Run:
     import onnxruntime
 
-    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1  # more want cores of their own: containers refuse that, aloud
+    session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     return lambda images: torch.from_numpy(session.run(None, {"images": images.numpy()})[0])
 
 
@@ -126,12 +170,10 @@ def probabilities(content: bytes, kind: str, images: np.ndarray) -> np.ndarray:
     return torch.cat([run(batch) for batch in pixels.split(BATCH)]).numpy()
 
 
-def _example() -> tuple[Tensor]:
-    return (torch.zeros(2, 1, 28, 28),)
-
-
-def _any_number() -> dict[str, Any]:
-    return {"images": {0: torch.export.Dim("batch", min=1)}}
+def difference(found: np.ndarray, stored: np.ndarray) -> tuple[int, float]:
+    """Of probabilities N x 10: how many predictions differ, and the largest change of one."""
+    changed = int((found.argmax(1) != stored.argmax(1)).sum())
+    return changed, float(np.abs(found - stored).max())
 
 
 def _described(record: Record) -> str:
@@ -140,12 +182,12 @@ def _described(record: Record) -> str:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Torch's exporters tell of their own inner deprecations; users can do nothing about them."""
-    before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(before)
+    """Without what torch's exporters say of their own code, which users can do nothing about.
+
+    Torch 2.11 warns of its own deprecations, and of the bytes that it maps; 2.15 of nothing.
+    """
+    with warnings.catch_warnings():
+        for category in (DeprecationWarning, FutureWarning):
+            warnings.simplefilter("ignore", category)
+        warnings.filterwarnings("ignore", "The given buffer is not writable", UserWarning)
+        yield

@@ -143,7 +143,12 @@ def source_of(record: dict[str, Any], data_dir: Path | None) -> Source:
         raise UsageError(
             f"{result_name(record)}: was measured on a folder {name}; give its --data-dir"
         )
-    return find(name, data_dir)
+    source = find(name, data_dir)
+    if source.sha256 != record["data"]["sha256"]:
+        raise UsageError(
+            f"{result_name(record)}: {data_dir or name} is not the data it was measured on"
+        )
+    return source
 
 
 def _version(wanted: bool) -> None:

@@ -1,17 +1,19 @@
 """`export`: a result's networks for other programs."""
 
+import os
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
-import numpy as np
 import typer
 
 from mnistladder import predictions, results, storage
 from mnistladder.cli import base
 from mnistladder.cli.base import app
+from mnistladder.data import Source
 from mnistladder.errors import ExitCode, UsageError
 from mnistladder.members import Members
+from mnistladder.records import Record
 
 
 class Kind(StrEnum):
@@ -42,37 +44,57 @@ def export(
     """
     record = results.named(runs_dir, result, seed)
     path = output or Path(f"{record['rung']}-seed{record['seed']}.{to.value}")
-    if path.exists() and not force:
-        raise UsageError(f"{path}: exists already; give another --output, or --force")
+    _check_target(path, force)
     source, members = base.source_of(record, data_dir), Members(runs_dir)
     members.need(record["member_keys"], record)
+    about, content = _made(record, members, source, to)
+    if changed := about["predictions"] - about["same_predictions"]:
+        base.complain(
+            f"{path}: not written: {changed:,} of {about['predictions']:,} predictions would be "
+            "others"
+        )
+        raise typer.Exit(ExitCode.FAILED)
+    storage.write(path, content)
+    about = {"file": str(path), **about}
+    if json:
+        base.print_json(about)
+        return
+    base.say(f"{path}: {base.result_name(record)}, {about['bytes']:,} bytes")
+    base.say(f"in   {about['input']}\nout  {about['output']}")
+    base.say(
+        f"The same {about['same_predictions']:,} predictions; "
+        f"probabilities within {about['largest_change']:.1g}."
+    )
+
+
+def _check_target(path: Path, force: bool) -> None:
+    """Raises UsageError for a folder, and for what exists already, unless forced."""
+    if not path.name or path.is_dir():
+        raise UsageError(f"{path}: is a folder; give the --output a name")
+    if os.path.lexists(path) and not force:  # a link to nowhere is somebody's as well
+        raise UsageError(f"{path}: exists already; give another --output, or --force")
+
+
+def _made(
+    record: Record, members: Members, source: Source, kind: Kind
+) -> tuple[dict[str, Any], bytes]:
+    """The file's content, and what is told of it: all test images were put to it.
+
+    Raises UsageError without the extra that it needs, CorruptError, DataError.
+    """
     import torch
 
     from mnistladder import ensemble, export
 
     torch.set_num_threads(1)  # as in training: a CPU's bits depend on it
     networks = ensemble.load(record, members, torch.device("cpu"))
-    content = export.WRITERS[to.value](networks, record)
-    found = export.probabilities(content, to.value, source.load().test.images)
-    stored = predictions.averaged(record, members)
-    changed, largest = (
-        int((found.argmax(1) != stored.argmax(1)).sum()),
-        np.abs(found - stored).max(),
-    )
-    if changed:
-        base.complain(
-            f"{path}: not written: {changed:,} of {len(found):,} predictions would be others"
-        )
-        raise typer.Exit(ExitCode.FAILED)
-    storage.write(path, content)
+    content = export.WRITERS[kind.value](networks, record)
+    found = export.probabilities(content, kind.value, source.load().test.images)
+    changed, largest = export.difference(found, predictions.averaged(record, members))
     about = {
-        "file": str(path), "bytes": len(content), "kind": to.value, "networks": record["members"],
+        "bytes": len(content), "kind": kind.value, "networks": record["members"],
         "result_id": record["result_id"], **export.SIGNATURE,
-        "same_predictions": len(found), "largest_change": float(largest),
+        "predictions": len(found), "same_predictions": len(found) - changed,
+        "largest_change": largest,
     }  # fmt: skip
-    if json:
-        base.print_json(about)
-        return
-    base.say(f"{path}: {base.result_name(record)}, {len(content):,} bytes")
-    base.say(f"in   {about['input']}\nout  {about['output']}")
-    base.say(f"The same {len(found):,} predictions; probabilities within {largest:.1g}.")
+    return about, content
