@@ -51,6 +51,17 @@ def test_write_that_fails_keeps_the_old_file_and_leaves_nothing_beside(tmp_path)
     assert names(tmp_path) == ["file"]
 
 
+def test_write_puts_no_file_in_the_place_of_what_is_none(tmp_path):
+    """A device or a pipe would be gone; through a link to one, too."""
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("pipe")
+    for name in ("pipe", "link"):
+        with pytest.raises(ResourceError, match=f"{name}: cannot be written: not a file"):
+            storage.write(tmp_path / name, b"new")
+    assert (tmp_path / "pipe").is_fifo()
+    assert (tmp_path / "link").is_symlink()
+
+
 def test_write_below_a_file_is_told(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(ResourceError, match="cannot be written"):

@@ -67,8 +67,10 @@ _TEMPORARY = re.compile(r"^\..*-\d+-[0-9a-f]{8}$")
 def write(path: Path, content: bytes) -> None:
     """Replaces the file by new content; after a crash it holds the old or the new, never a part.
 
-    Raises ResourceError where the disk refuses.
+    Raises ResourceError where the disk refuses, and where a device, pipe or folder is in its place.
     """
+    if path.exists() and not path.is_file():  # a rename would take /dev/null away
+        raise ResourceError(f"{path}: cannot be written: not a file")
     with _temporary(path, content) as temporary:
         disk.replace(temporary, path)
 
