@@ -28,6 +28,7 @@ class Job:
     """What one process trains: `stack` networks of a rung as one."""
 
     rung: str
+    precision: str
     batch: int
     stack: int
     warmup: int
@@ -53,7 +54,7 @@ def epoch(members: list[Member], digits: Digits, config: Config, images: int, nu
 def timed(job: Job, ready: Callable[[], object], overlap: Overlap | None) -> tuple[float, float]:
     """Start and end of the timed steps, on the clock that all processes share."""
     make_deterministic()
-    config = load_rung(job.rung, [f"batch_size={job.batch}"]).config
+    config = load_rung(job.rung, [f"batch_size={job.batch}", f"precision={job.precision}"]).config
     with tempfile.TemporaryDirectory() as folder:
         digits = load_digits(data.find("mnist"), Path(folder), CPU)
     members = [Member.new(config, seed, digits.statistics, CPU) for seed in range(job.stack)]
@@ -89,11 +90,14 @@ def side_by_side(processes: int, job: Job) -> float:
 
 
 def main() -> None:
-    options = arguments(processes="side by side", stack="networks as one", rung="any shipped one")
+    options = arguments(
+        processes="side by side", stack="networks as one", rung="any shipped one",
+        precision="float32 or bfloat16",
+    )  # fmt: skip
     processes, stacked = int(options.processes or 1), int(options.stack or 1)
     job = Job(
-        options.rung or "model09_dropout", options.batch, stacked, options.warmup,
-        options.steps // stacked,
+        options.rung or "model09_dropout", options.precision or "float32", options.batch, stacked,
+        options.warmup, options.steps // stacked,
     )  # fmt: skip
     if processes == 1 == stacked:
         with Overlap() as overlap:

@@ -23,10 +23,14 @@ from mnistladder.loading import load_rung, shipped_names
 HERE = Path(__file__).parent
 RESULTS = HERE / "results.json"
 TWO = ["ours.py", "--processes", "2"]
+STACKS = [*TWO, "--stack", "4", "--steps", "480"]
+HALF = ["--precision", "bfloat16"]
 CONTENDERS = {
-    "two stacks of four": [*TWO, "--stack", "4", "--steps", "480"],
+    "two stacks of four": STACKS,
     "two alone": TWO,
     "one alone": ["ours.py"],
+    "two stacks of four, bfloat16": [*STACKS, *HALF],
+    "one alone, bfloat16": ["ours.py", *HALF],
     "DataLoader example": ["example.py"],
     "Lightning": ["with_lightning.py"],
     "Keras on JAX": ["with_keras.py", "--backend", "jax"],
@@ -71,9 +75,7 @@ def rungs() -> dict[str, dict[str, float]]:
         common = ("--rung", name, "--batch", batch)
         found[name] = {
             "one alone": round(script("ours.py", *common)["images_per_s"]),
-            "two stacks of four": round(
-                script(*TWO, "--stack", "4", "--steps", "480", *common)["images_per_s"]
-            ),
+            "two stacks of four": round(script(*STACKS, *common)["images_per_s"]),
         }
         say(f"{name}: {found[name]}")
     return found

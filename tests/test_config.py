@@ -46,7 +46,7 @@ def hash_of(config):
         "loss: cross_entropy", "batch_size: 32", "members: 1", "optimizer: {name: adam}",
         "optimizer: {name: adam, beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 0}",
         "label_smoothing: 0", "label_smoothing: 0.0", "published: {accuracy: 99}",
-        "clip_norm: null", "augment:", "pool: ~",
+        "clip_norm: null", "augment:", "pool: ~", "precision: float32",
     ],
 )  # fmt: skip
 def test_written_default_changes_no_hash(tmp_path, extra):

@@ -5,7 +5,7 @@ import small
 import torch
 from torch import nn
 
-from mnistladder import network
+from mnistladder import network, stack
 from mnistladder.config import Adam, Sgd
 from mnistladder.errors import UsageError
 from mnistladder.layers import Dense, Flatten
@@ -51,6 +51,33 @@ def test_parts_of_many_joined_weights_are_those_of_each():
         for part, alone in zip(of_both, split_weights(joined[index], parameters), strict=True):
             assert torch.equal(part[index], alone)
             assert part[index].data_ptr() == alone.data_ptr()
+
+
+def test_forward_in_bfloat16_rounds_what_is_multiplied_and_gives_float32():
+    config = small.tiny(model=(Flatten(), Dense(out=10)), precision="bfloat16")
+    member = Member.new(config, 0, STATISTICS, CPU)
+    images = torch.randint(0, 256, (4, 1, 28, 28), dtype=torch.uint8)
+    logits = member.forward(images)
+    rounded = member.network[1].weight.bfloat16().double()
+    exact = images.double().flatten(1) @ rounded.T  # bytes up to 255 are exact in bfloat16
+    assert logits.dtype == torch.float32
+    assert torch.equal(logits.bfloat16().float(), logits)
+    assert torch.allclose(logits.double(), exact, rtol=2**-8, atol=1e-2)
+    assert not torch.equal(member.network(images.float()), logits)
+
+
+@pytest.mark.parametrize("members", [1, 2])
+def test_weights_and_updates_are_float32_in_bfloat16(members):
+    config = small.tiny(precision="bfloat16")
+    each = [Member.new(config, seed, STATISTICS, CPU) for seed in range(members)]
+    member = stack.join(config, each)
+    member.backward(member.forward(torch.rand(4, members, 28, 28)).square().sum())
+    member.optimizer.step()
+    stored = [member.weights, member.weights.grad, *member.network.state_dict().values()]
+    moments = list(member.optimizer.state[member.weights].values())
+    kinds = {value.dtype for value in stored + moments if value is not None}
+    assert kinds <= {torch.float32, torch.int64}  # a batch normalisation counts its batches
+    assert member.weights.grad.abs().sum() > 0
 
 
 def test_parameter_of_another_type_is_refused_by_name():

@@ -25,9 +25,10 @@ def _deterministic():
     make_deterministic()
 
 
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 @pytest.mark.parametrize("model", [small.LAYERS, GROUPS], ids=["plain", "groups"])
-def test_stage_on_two_cores_ends_with_the_bits_of_one(tmp_path, source, model):
-    stage = small.first_stage(small.tiny(model=model), source)
+def test_stage_on_two_cores_ends_with_the_bits_of_one(tmp_path, source, model, precision):
+    stage = small.first_stage(small.tiny(model=model, precision=precision), source)
     alone, both = Members(tmp_path / "alone"), Members(tmp_path / "both")
     Trainer(alone, CPU, lambda event: None).train([stage])
     with Overlap() as overlap:

@@ -39,6 +39,10 @@ def test_what_was_measured_is_known_again(tmp_path):
     assert again.start_mib > 10
 
 
+def test_speed_depends_on_the_precision():
+    assert network_key(small.tiny(precision="bfloat16"), 1) != network_key(small.tiny(), 1)
+
+
 def test_other_machine_knows_nothing(tmp_path, monkeypatch):
     first = Calibration(tmp_path, "cpu")
     first.add(small.tiny(), 1, SPEED)

@@ -139,6 +139,7 @@ PLANS = {
     "sgd": small.tiny(optimizer=Sgd(momentum=0.9)),
     "rung 9": load_rung("model09_dropout").config,
     "rung 1": load_rung("model01_linear").config,
+    "bfloat16": load_rung("model09_dropout", ["precision=bfloat16"]).config,
 }
 
 

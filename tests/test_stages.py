@@ -30,8 +30,8 @@ def test_key_ignores_what_does_not_decide_training(source, changes):
     "changes",
     [
         {"seed": 1}, {"batch_size": 32}, {"loss": "clipped_cross_entropy"}, {"clip_norm": 1.0},
-        {"label_smoothing": 0.1}, {"optimizer": Sgd()}, {"optimizer": AdamW()},
-        {"optimizer": Adam(beta1=0.8)}, {"model": small.LAYERS[1:]},
+        {"label_smoothing": 0.1}, {"precision": "bfloat16"}, {"optimizer": Sgd()},
+        {"optimizer": AdamW()}, {"optimizer": Adam(beta1=0.8)}, {"model": small.LAYERS[1:]},
         {"phases": small.phases(3)}, {"phases": small.phases(2, lr=1e-3)},
         {"phases": small.phases(2, augment=True), "augment": Augment()},
         {"phases": small.phases(2, augment=True), "augment": Augment(zoom=0.1)},

@@ -207,6 +207,16 @@ def test_run_epoch_gives_the_same_bits_each_time_and_others_with_another_dropout
     assert hashes[0] == hashes[1] != hashes[2]
 
 
+def test_bfloat16_learns_nearly_the_same(digits):
+    """Eight significant bits: the loss is that of float32 to about 1 %, the weights are not."""
+    config, epoch = small.tiny(), epoch_of(digits, small.tiny())
+    exact, weights = run(config, new_member(config), epoch, RATES)
+    config = small.tiny(precision="bfloat16")
+    found, others = run(config, new_member(config), epoch, RATES)
+    assert found.item() == pytest.approx(exact.item(), rel=0.02)
+    assert 1e-4 < (others - weights).norm() / weights.norm() < 0.1
+
+
 def test_run_epoch_refuses_another_number_of_rates(digits):
     config = small.tiny()
     with pytest.raises(ValueError, match="zip"):

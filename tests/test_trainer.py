@@ -308,6 +308,11 @@ def test_record_says_what_was_trained_where(members, source):
     assert record["versions"]["torch"] == version("torch")
 
 
+def test_record_says_the_precision(members, source):
+    stage = small.first_stage(small.tiny(precision="bfloat16"), source)
+    assert train(stage, members)["precision"] == "bfloat16"
+
+
 def test_recorded_errors_are_those_of_the_stored_probabilities(members, source):
     stage = small.first_stage(small.tiny(), source)
     record = train(stage, members)

@@ -142,6 +142,11 @@ class Config(Model):
     label_smoothing: float = Field(0.0, ge=0, lt=1)
     clip_norm: float | None = Field(None, gt=0, description="largest norm of the gradient")
     optimizer: Optimizer = Adam()
+    precision: Literal["float32", "bfloat16"] = Field(
+        "float32",
+        description="of activations and products while training; weights, updates and scores are "
+        "float32 in both",
+    )
     batch_size: int = Field(32, ge=1, le=65_536)
     members: int = Field(1, ge=1, le=1_000, description="networks whose probabilities are averaged")
     pool: Literal["test", "test_first_half", "test_second_half"] | None = Field(

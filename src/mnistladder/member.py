@@ -22,12 +22,15 @@ class Member:
     """One network in training.
 
     `weights` and its gradient hold those of all parameters; `optimizer` knows no others, and
-    `backward` adds a loss's gradient to them.
+    `backward` adds a loss's gradient to them. `precision` is that of activations and products in
+    training (torch's automatic mixed precision; bfloat16 has the range of float32, so that no loss
+    needs scaling).
     """
 
     network: nn.Module
     weights: nn.Parameter
     optimizer: torch.optim.Optimizer
+    precision: torch.dtype = torch.float32
     backward: Callable[[Tensor], None] = Tensor.backward
 
     @classmethod
@@ -40,7 +43,20 @@ class Member:
         """
         built = network.build(config.model, seed, statistics).to(device)
         weights = join_weights(built)
-        return cls(built, weights, optimize.make_optimizer(config, weights))
+        return cls.of(config, built, weights)
+
+    @classmethod
+    def of(cls, config: Config, built: nn.Module, weights: nn.Parameter) -> "Member":
+        """The network, whose weights these are, with the config's optimizer and precision."""
+        optimizer = optimize.make_optimizer(config, weights)
+        return cls(built, weights, optimizer, getattr(torch, config.precision))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits N x 10, float32, of images N x 1 x 28 x 28, for training."""
+        if self.precision == torch.float32:
+            return self.network(images.float())
+        with torch.autocast(images.device.type, self.precision):
+            return self.network(images.float()).float()
 
     def save(self) -> bytes:
         """Weights, buffers and optimizer state as safetensors bytes."""

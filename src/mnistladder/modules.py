@@ -101,7 +101,7 @@ class Dropout(nn.Module):
             return values
         if self.mask is None:
             return functional.dropout(values, self.p)
-        return values * self.mask[: len(values)]
+        return values * self.mask[: len(values)].to(values.dtype)
 
     def extra_repr(self) -> str:
         return f"p={self.p}"

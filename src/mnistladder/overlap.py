@@ -91,7 +91,8 @@ def _gradients(
     module: nn.Conv2d, gradient: Tensor, values: Tensor, wanted: list[bool]
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Those wanted of input, weight and bias gradient, by the kernels that autograd calls."""
+    kind = gradient.dtype  # in mixed precision that of the forward pass, else the weight's own
     return torch.ops.aten.convolution_backward.default(
-        gradient, values, module.weight, [module.out_channels], module.stride, module.padding,
-        module.dilation, False, [0, 0], module.groups, wanted,
+        gradient, values.to(kind), module.weight.to(kind), [module.out_channels], module.stride,
+        module.padding, module.dilation, False, [0, 0], module.groups, wanted,
     )  # fmt: skip

@@ -89,8 +89,11 @@ class Calibration:
         return next((self.speeds[key] for key in keys if key in self.speeds), None)
 
 
+KEYS = ("model", "batch_size", "loss", "optimizer", "precision", "augment")
+
+
 def network_key(config: Config, networks: int) -> str:
     """What a speed depends on, hashed."""
     content = recipe(config)
-    parts = [content.get(name) for name in ("model", "batch_size", "loss", "optimizer", "augment")]
+    parts = [content.get(name) for name in KEYS]
     return digest([*parts, networks])[:32]

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor, nn
 
-from mnistladder import network, optimize
+from mnistladder import network
 from mnistladder.config import Config
 from mnistladder.errors import UsageError
 from mnistladder.member import Member, join_weights, split_weights
@@ -27,7 +27,7 @@ def join(config: Config, members: Sequence[Member]) -> Member:
     device = members[0].weights.device
     built = network.build_stacked(config.model, len(members)).to_empty(device=device)
     weights = join_weights(built)
-    stack = Member(built, weights, optimize.make_optimizer(config, weights))
+    stack = Member.of(config, built, weights)
     for value in built.state_dict().values():
         value.zero_()  # what belongs to no member
     moments = members[0].optimizer.state[members[0].weights]

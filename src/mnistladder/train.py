@@ -161,11 +161,10 @@ def run_epoch(
     for rate, (images, labels) in zip(rates, batches(epochs, batch_size), strict=True):
         for module, masks in dropouts:
             module.mask = next(masks)
-        each = zip(
-            network(images.float()).chunk(members, 1), labels.chunk(members, -1), strict=True
-        )
+        logits = member.forward(images)
+        each = zip(logits.chunk(members, 1), labels.chunk(members, -1), strict=True)
         # One call a network: a kernel's rounding may depend on how many rows it is given.
-        losses = torch.stack([loss_function(logits, truth.flatten()) for logits, truth in each])
+        losses = torch.stack([loss_function(own, truth.flatten()) for own, truth in each])
         weights.grad.zero_()  # type: ignore[union-attr]
         member.backward(losses.sum())
         if clip_norm is not None:

@@ -246,19 +246,19 @@ def _about(trainee: Trainee, digits: Digits, device: torch.device) -> dict[str, 
         "teachers": list(stage.teachers),
         "started": trainee.started.isoformat(timespec="seconds"),
         "ended": datetime.now(UTC).isoformat(timespec="seconds"),
+        "precision": stage.config.precision,
         **machine(device),
     }
 
 
 def machine(device: torch.device) -> dict[str, Any]:
-    """Device, precision, versions and code of this process."""
+    """Device, versions and code of this process."""
     is_cuda = device.type == "cuda"
     return {
         "device": device.type,
         "device_name": torch.cuda.get_device_name(device) if is_cuda else environment.cpu_name(),
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
         "threads": torch.get_num_threads(),
-        "precision": "float32",
         "versions": environment.versions(),
         "git": environment.git_state(),
     }
