@@ -8,6 +8,7 @@ merely count and list start at once.
 from collections.abc import Iterable
 from functools import cache
 from importlib.metadata import entry_points
+from math import prod
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -76,7 +77,7 @@ class Flatten(_Stackable):
     """One row of features."""
 
     def output_shape(self, shape: Shape) -> Shape:
-        return (_product(shape),)
+        return (prod(shape),)
 
     def module(self, shape: Shape) -> "nn.Module":
         from torch import nn
@@ -371,13 +372,6 @@ def layer_name(layer: Layer) -> str:
 def show(shape: Shape) -> str:
     """A shape as text, such as 7x28x28."""
     return "x".join(map(str, shape))
-
-
-def _product(shape: Shape) -> int:
-    total = 1
-    for side in shape:
-        total *= side
-    return total
 
 
 def _maps(shape: Shape) -> Shape:
