@@ -7,7 +7,6 @@ from typing import Any
 
 RESULTS = Path(__file__).parent / "results.json"
 OURS = ("two stacks of four", "two alone", "one alone")
-HALF = ("two stacks of four, bfloat16", "one alone, bfloat16")
 FLOP_PER_IMAGE = 14.42e6  # rung 9, forward and backward, zero border counted
 
 
@@ -20,15 +19,12 @@ def cell(values: list[float]) -> str:
     return f"{median(values):.2f} ({min(values):.2f}-{max(values):.2f})"
 
 
-def contest(speeds: dict[str, list[float]], shown: tuple[str, ...]) -> list[list[str]]:
-    """A row for each contender: its median speed, and how many times as fast those shown are."""
-    rows = [["images/s of rung 9", "median", *(f"{name} / it" for name in shown)]]
-    ours = OURS + HALF
+def contest(speeds: dict[str, list[float]]) -> list[list[str]]:
+    """A row for each contender: its median speed, and how many times as fast ours are."""
+    rows = [["images/s of rung 9", "median", *(f"{name} / it" for name in OURS)]]
     for peer, values in speeds.items():
-        if peer in ours and peer not in shown:
-            continue
-        times = [cell(ratios(speeds, name, peer)) if peer not in ours else "" for name in shown]
-        label = f"**{peer}**" if peer in ours else peer
+        times = [cell(ratios(speeds, name, peer)) if peer not in OURS else "" for name in OURS]
+        label = f"**{peer}**" if peer in OURS else peer
         rows.append([label, f"{median(values):,.0f}", *times])
     return rows
 
@@ -72,8 +68,7 @@ def main() -> None:
         "range. Not run on a GPU.\n"
     )
     for batch, speeds in found["training"].items():
-        print(f"Batch {batch}:\n\n{markdown(contest(speeds, OURS))}\n")
-        print(f"Batch {batch}, ours in `bfloat16`:\n\n{markdown(contest(speeds, HALF))}\n")
+        print(f"Batch {batch}:\n\n{markdown(contest(speeds))}\n")
     print(markdown(rungs(found["rungs"])) + "\n")
     for line in facts(found):
         print(f"- {line}")

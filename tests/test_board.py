@@ -2,11 +2,13 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
 
+import commands
 import numpy as np
 import pytest
 from scipy import stats
@@ -67,6 +69,17 @@ def test_rung_1_with_the_stable_loss_is_where_the_prototype_was(rows):
 def test_constant_rate_is_nearer_to_the_published_log_than_the_schedule(records):
     distances = {table["rung"]: table["distance"] for table in curves.beside_published(records)}
     assert distances["model11_annealing_constant"] < 0.5 * distances["model11_annealing"]
+
+
+def test_compare_says_more_or_fewer(tmp_path):
+    pair = ["model05_conv", "model06_maxpool"]
+    texts = [
+        commands.call("compare", *names, "--runs-dir", BOARD, cwd=tmp_path).stdout.splitlines()[1]
+        for names in (pair, pair[::-1])
+    ]
+    found = [re.search(r"makes ([\d.]+) errors (\w+), 95 % interval (.*);", text) for text in texts]
+    assert [match[2] for match in found] == ["fewer", "more"]
+    assert found[0].group(1, 3) == found[1].group(1, 3)
 
 
 @pytest.mark.parametrize(

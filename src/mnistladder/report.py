@@ -83,11 +83,12 @@ def _few(step: Step) -> str:
 def comparison_text(about: dict[str, Any]) -> str:
     """What `compare` found, in three lines."""
     (n_before, n_after), (before, after) = about["n"], about["errors"]
-    low, high = about["interval"]
+    sign, word = (1, "fewer") if about["fewer"] >= 0 else (-1, "more")
+    low, high = sorted(sign * limit for limit in about["interval"])
     lines = [
         f"{about['before']}: {before:.1f} errors of {about['images']:,} (n={n_before}); "
         f"{about['after']}: {after:.1f} (n={n_after})",
-        f"{about['after']} makes {about['fewer']:+.1f} errors fewer, 95 % interval "
+        f"{about['after']} makes {abs(about['fewer']):.1f} errors {word}, 95 % interval "
         f"{low:+.1f} to {high:+.1f}; p {p_text(about['p'])} "
         f"({', '.join(f'{name} {p_text(p)}' for name, p in about['tests'].items())})",
     ]
