@@ -118,6 +118,15 @@ def test_fields_that_the_networks_do_not_bear_out_are_named(stored, field):
     assert provenance.wrong_fields(edited, target, Members(runs)) == [field]
 
 
+def test_record_from_before_a_key_of_the_config_is_borne_out(stored, source):
+    runs, _, record = stored
+    config = {key: value for key, value in record["config"].items() if key != "precision"}
+    older = {**record, "config": config}
+    assert older["config"] != record["config"]
+    target = provenance.target_of(older, source)
+    assert provenance.wrong_fields(older, target, Members(runs)) == []
+
+
 @pytest.mark.parametrize("is_stacked", [False, True])
 def test_training_again_in_the_same_way_differs_nowhere(tmp_path, source, is_stacked):
     traces = []
