@@ -29,12 +29,15 @@ CONTENDERS = {
     "two stacks of four": STACKS,
     "two alone": TWO,
     "one alone": ["ours.py"],
-    "two stacks of four, bfloat16": [*STACKS, *HALF],
-    "one alone, bfloat16": ["ours.py", *HALF],
     "DataLoader example": ["example.py"],
     "Lightning": ["with_lightning.py"],
     "Keras on JAX": ["with_keras.py", "--backend", "jax"],
     "Keras on TensorFlow": ["with_keras.py", "--backend", "tensorflow"],
+    "two stacks of four, bfloat16": [*STACKS, *HALF],
+    "one alone, bfloat16": ["ours.py", *HALF],
+    "Lightning, bfloat16": ["with_lightning.py", *HALF],
+    "Keras on JAX, bfloat16": ["with_keras.py", "--backend", "jax", *HALF],
+    "Keras on TensorFlow, bfloat16": ["with_keras.py", "--backend", "tensorflow", *HALF],
 }
 PACKAGES = ("torch", "torchvision", "lightning", "keras", "jax", "tensorflow_cpu", "numpy")
 

@@ -1,4 +1,4 @@
-"""Keras 3 `fit` with its defaults, on arrays in memory; --backend jax or tensorflow."""
+"""Keras 3 `fit` with its defaults, on arrays in memory; --backend jax or tensorflow, and --precision."""
 
 import contextlib
 import os
@@ -29,11 +29,13 @@ def build(keras):
 
 
 def main() -> None:
-    options = arguments(backend="jax or tensorflow")
+    options = arguments(backend="jax or tensorflow", precision="float32 or bfloat16")
     os.environ["KERAS_BACKEND"] = options.backend
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     import keras
 
+    if options.precision == "bfloat16":
+        keras.config.set_dtype_policy("mixed_bfloat16")
     images, labels = digits()
     count = options.batch * (options.warmup + options.steps)
     pixels = images[:count, :, :, None].astype("float32") / 255

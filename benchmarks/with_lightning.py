@@ -1,4 +1,4 @@
-"""PyTorch Lightning with its defaults, on an in-memory TensorDataset."""
+"""PyTorch Lightning with its defaults, or in mixed precision, on an in-memory TensorDataset."""
 
 import os
 import tempfile
@@ -34,7 +34,8 @@ class Clock(lightning.Callback):
 
 
 def main() -> None:
-    options = arguments()
+    options = arguments(precision="float32 or bfloat16")
+    precision = "bf16-mixed" if options.precision == "bfloat16" else None  # None: its default
     warnings.simplefilter("ignore")
     images, labels = digits()
     pixels = (torch.from_numpy(images.copy())[:, None] / 255 - 0.1307) / 0.3081
@@ -44,8 +45,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as root:
         os.chdir(root)  # where it keeps its logs
         trainer = lightning.Trainer(
-            accelerator="cpu", max_steps=options.warmup + options.steps, callbacks=[Clock(window)]
-        )
+            accelerator="cpu", max_steps=options.warmup + options.steps, precision=precision,
+            callbacks=[Clock(window)],
+        )  # fmt: skip
         trainer.fit(Module(), loader)
     window.print()
 
