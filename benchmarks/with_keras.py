@@ -1,4 +1,4 @@
-"""Keras 3 `fit` with its defaults, on arrays in memory; --backend jax or tensorflow, and --precision."""
+"""Keras 3 `fit` with its defaults on arrays in memory; --backend jax or tensorflow; --precision."""
 
 import contextlib
 import os
