@@ -89,6 +89,21 @@ def test_tables_have_the_numbers_of_the_board(read, records):
     check_board(read, make_rows(records))
 
 
+def test_page_of_some_rungs_has_the_numbers_of_the_whole_board(records):
+    wanted = {"model10_augmentation", "model11_annealing_constant"}
+    rows = make_rows(records)
+    found = Reader(page.render(records, {}, wanted))
+    check_board(found, [row for row in rows if row.name in wanted])
+    assert {section["id"] for section in found.all("section")} == wanted
+
+
+def test_page_of_a_variant_alone_has_no_ladder(records):
+    found = Reader(page.render(records, {}, {"model11_annealing_constant"}))
+    assert "rungs" not in found.tables
+    assert len(found.tables["variants"]) == 1 + 1
+    assert len(found.all("svg")) == 2
+
+
 def test_committed_page_is_that_of_the_committed_board():
     """`mnistladder report --runs-dir results --html docs/report.html` makes it."""
     text = (BOARD.parent / "docs" / "report.html").read_text()

@@ -168,11 +168,12 @@ def test_log_that_cannot_be_written_is_told_once_and_stops_no_training(tmp_path,
     assert "the log for TensorBoard ends here: " in notice.text
 
 
-def test_network_without_a_graph_is_told(tmp_path, source):
+@pytest.mark.parametrize("error", [RuntimeError, TypeError, ValueError])
+def test_network_without_a_graph_is_told(source, error):
     class Writer:
         def add_graph(self, network, images):
             print("chatter")
-            raise RuntimeError("cannot be traced\nbecause")
+            raise error("cannot be traced\nbecause")
 
     stage = small.first_stage(small.tiny(), source)
     assert tensorboards._add_graph(Writer(), stage, (33.0, 78.0)) == "cannot be traced"

@@ -88,8 +88,16 @@ def _noise(count: int, device: torch.device) -> Images:
 
 
 def _seconds(work: Callable[[], object], device: torch.device) -> float:
+    _wait(device)  # what was asked of it before is not of this work
     start = time.perf_counter()
     work()
+    _wait(device)
+    return time.perf_counter() - start
+
+
+def _wait(device: torch.device) -> None:
+    """Until the device has done all that it was asked to."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
-    return time.perf_counter() - start
+    elif device.type == "mps":
+        torch.mps.synchronize()

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import Any
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import (
@@ -116,7 +117,8 @@ def plan(epochs: Sequence[PlannedEpoch], name: str = "") -> Figure:
     rate, *rest = figure.subplots(1 + has_share, 1, sharex=True, squeeze=False,
                                   height_ratios=[3, 1][: 1 + has_share])[:, 0]  # fmt: skip
     for epoch in epochs:
-        rate.plot([epoch.epoch - 1, epoch.epoch], epoch.lr, color=OURS, linewidth=2)
+        steps = np.linspace(epoch.epoch - 1, epoch.epoch, len(epoch.lr))
+        rate.plot(steps, epoch.lr, color=OURS, linewidth=2)
     for is_augmented, part in groupby(epochs, lambda epoch: epoch.augment):
         first, *_, last = [epoch.epoch for epoch in part] * 2
         if is_augmented:

@@ -24,13 +24,15 @@ class Difficulty:
     def first_right(self, image: int) -> str | None:
         """The first rung that gets the image right; None where none does."""
         return next(
-            (name for name, right in zip(self.rungs, self.right[:, image], strict=True) if right),
+            (name for name, right in zip(self.rungs, self.right, strict=True) if right[image]),
             None,
         )
 
     @property
     def never_right(self) -> list[int]:
-        """Images that no rung gets right."""
+        """Images that no rung gets right; none where no rung is measured."""
+        if not self.rungs:
+            return []
         return [int(image) for image in np.flatnonzero(~self.right.any(axis=0))]
 
 

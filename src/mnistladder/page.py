@@ -4,7 +4,7 @@ import base64
 import difflib
 import io
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -55,15 +55,18 @@ class Section:
         return int((counts - np.diag(np.diag(counts))).max())
 
 
-def render(records: Iterable[Record], found: Mapping[str, Predictions]) -> str:
+def render(
+    records: Iterable[Record], found: Mapping[str, Predictions], rungs: Container[str] | None = None
+) -> str:
     """The page of whole records; `found` has predictions of some of them, by result id.
 
-    Raises CorruptError.
+    With `rungs`, only these are shown; their steps are still those of the whole board, so that
+    Holm's correction counts every test. Raises CorruptError.
     """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-    sections = make_sections(list(records), found)
-    rungs = [section for section in sections if not section.row.variant_of]
+    sections = make_sections(list(records), found, rungs)
+    ladder = [section for section in sections if not section.row.variant_of]
     rows = [section.row for section in sections]
     environment = Environment(
         loader=FileSystemLoader(FOLDER), autoescape=True, undefined=StrictUndefined,
@@ -75,15 +78,17 @@ def render(records: Iterable[Record], found: Mapping[str, Predictions]) -> str:
         columns=COLUMNS,
         right=report.RIGHT,
         sections=sections,
-        rungs=rungs,
+        rungs=ladder,
         variants=[section for section in sections if section.row.variant_of],
         ladder=figures.inline(
-            charts.ladder([section.row for section in rungs]), "ladder", ladder_text(rungs)
-        ),
+            charts.ladder([section.row for section in ladder]), "ladder", ladder_text(ladder)
+        )
+        if ladder
+        else None,
         notes=report.notes(rows),
         about_curves=curves.ABOUT,
         outcomes=dict(
-            Counter(filter(None, (verdict(section.row) for section in rungs))).most_common()
+            Counter(filter(None, (verdict(section.row) for section in ladder))).most_common()
         ),
     )
 
@@ -95,11 +100,18 @@ def verdict(row: Row) -> str | None:
     )
 
 
-def make_sections(records: list[Record], found: Mapping[str, Predictions]) -> list[Section]:
-    """A section for each row of the board, in its order, each with an anchor of its own."""
+def make_sections(
+    records: list[Record], found: Mapping[str, Predictions], rungs: Container[str] | None = None
+) -> list[Section]:
+    """A section for each row of the board, in its order, each with an anchor of its own.
+
+    With `rungs`, for the rows of these.
+    """
     counts = Counter[str]()
     sections = []
     for row, each in zip(make_rows(records), group(records).values(), strict=True):
+        if rungs is not None and row.name not in rungs:
+            continue
         counts[row.name] += 1
         number = f"-{counts[row.name]}" if counts[row.name] > 1 else ""
         sections.append(_section(f"{row.name}{number}", row, each, found))

@@ -10,10 +10,10 @@ STEPS = 32  # of an epoch, where a curve is drawn of what changes at every step
 
 @dataclass(frozen=True)
 class PlannedEpoch:
-    """An epoch of the plan, counted from 1; learning rates at its first and last step."""
+    """An epoch of the plan, counted from 1; learning rates from its first step to its last."""
 
     epoch: int
-    lr: tuple[float, float]
+    lr: tuple[float, ...]
     augment: bool
     pseudo_share: float
 
@@ -24,8 +24,9 @@ def epochs(config: Config) -> list[PlannedEpoch]:
     for phase in config.phases:
         share = phase.pseudo_per_batch / config.batch_size
         for within in range(phase.epochs):
-            rates = learning_rates(phase, within, STEPS)
-            rows.append(PlannedEpoch(len(rows) + 1, (rates[0], rates[-1]), phase.augment, share))
+            falls_within = isinstance(phase.lr, Ramp) and phase.lr.per == "step"
+            rates = tuple(learning_rates(phase, within, STEPS if falls_within else 2))
+            rows.append(PlannedEpoch(len(rows) + 1, rates, phase.augment, share))
     return rows
 
 

@@ -192,6 +192,6 @@ def _add_graph(writer: Any, stage: Stage, statistics: tuple[float, float]) -> st
         warnings.filterwarnings("ignore", category=torch.jit.TracerWarning)  # type: ignore[attr-defined]
         try:
             writer.add_graph(built, torch.zeros(1, 1, 28, 28))
-        except RuntimeError as error:  # a layer of another package
+        except Exception as error:  # a layer of another package may raise anything
             return str(error).splitlines()[0] if str(error) else type(error).__name__
     return ""

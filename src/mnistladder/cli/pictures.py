@@ -176,5 +176,6 @@ def _say_errors(about: dict[str, Any], record: Record) -> None:
 
 def _say_never(about: dict[str, Any]) -> None:
     never = " ".join(map(str, about["never_right"])) or "none"
-    rungs = len(about["rungs"])
+    if not (rungs := len(about["rungs"])):
+        return
     base.say(f"\nNone of {rungs} rungs gets these test images right in most of its seeds: {never}")

@@ -90,16 +90,15 @@ def _probabilities(record: Record, runs: Path, seen: Digits, device: str) -> NDA
     import torch
 
     from mnistladder import device as devices
-    from mnistladder import ensemble
-    from mnistladder.predict import BATCH
+    from mnistladder import ensemble, members
+    from mnistladder import predict as prediction
 
     devices.make_deterministic()
     where = devices.choose(device)
-    networks = ensemble.load(record, Members(runs), where)
-    digits = torch.from_numpy(np.array(seen))[:, None]
-    with torch.inference_mode():
-        parts = [networks(part.to(where).float()).cpu() for part in digits.split(BATCH)]
-    return torch.cat(parts).numpy()
+    networks = ensemble.load(record, Members(runs), where).networks
+    digits = torch.from_numpy(np.array(seen))[:, None].to(where)
+    each = [prediction.probabilities(network, digits).cpu().numpy() for network in networks]
+    return members.mean_probabilities(each)  # on the CPU: MPS has no float64
 
 
 def _rows(names: list[str], probabilities: NDArray[np.float64]) -> list[dict[str, Any]]:

@@ -44,16 +44,15 @@ def report(
         raise UsageError(f"{board}: no such leaderboard")
     found = results.load_board(board) if board else _records(runs_dir)
     wanted = _chosen(found, rungs)
-    chosen = [record for record in found if record["rung"] in wanted]
     table_options = [check, board, figure, format_ != "table", sort != "rung"]
     if html:
         if any([*table_options, curves_, json]):
             raise UsageError("--html: takes --rungs and --runs-dir alone")
-        _write_page(chosen, runs_dir, html)
+        _write_page(found, wanted, runs_dir, html)
     elif curves_:
         if any(table_options):
             raise UsageError("--curves: takes --rungs, --runs-dir and --json alone")
-        _print_curves(chosen, json)
+        _print_curves([record for record in found if record["rung"] in wanted], json)
     else:
         rows = [row for row in reports.sort_rows(make_rows(found), sort) if row.name in wanted]
         if figure:
@@ -88,14 +87,14 @@ def _draw_ladder(rows: list[Row], path: Path) -> None:
     figures.save(charts.ladder(rungs), path)
 
 
-def _write_page(records: list[Record], runs_dir: Path, path: Path) -> None:
-    """One page of whole records, with the predictions that are stored of each rung's first seed."""
+def _write_page(records: list[Record], rungs: set[str], runs_dir: Path, path: Path) -> None:
+    """A page of these rungs, with the predictions that are stored of each one's first seed."""
     from mnistladder import page, predictions, storage
 
     if not all("curve" in record for record in records) or not records:
         raise UsageError(f"{runs_dir}: no results there; --html needs the records, not the board")
     found = {}
-    for each in group(records).values():
+    for each in group(record for record in records if record["rung"] in rungs).values():
         for record in each:
             try:
                 source = base.source_of(record, None)
@@ -103,7 +102,7 @@ def _write_page(records: list[Record], runs_dir: Path, path: Path) -> None:
                 break
             except (UsageError, DataError):  # not stored here; the page says so
                 continue
-    storage.write(path, page.render(records, found).encode())
+    storage.write(path, page.render(records, found, rungs).encode())
     base.say(str(path))
 
 
