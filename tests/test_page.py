@@ -8,6 +8,7 @@ import small
 
 from mnistladder import data, page, predictions, report, results
 from mnistladder.charts import short_name
+from mnistladder.errors import CorruptError
 from mnistladder.loading import load_rung, shipped_names, variant_names
 from mnistladder.rows import make_rows
 
@@ -102,6 +103,20 @@ def test_page_of_a_variant_alone_has_no_ladder(records):
     assert "rungs" not in found.tables
     assert len(found.tables["variants"]) == 1 + 1
     assert len(found.all("svg")) == 2
+
+
+def test_overridden_run_has_its_curves_beside_the_log(records):
+    record = {**records[0], "overrides": ["batch_size=64"]}
+    [section] = page.make_sections([record], {})
+    assert section.row.rung == f"{section.row.name} batch_size=64"
+    assert "published" in section.curves
+    assert section.distance is not None
+
+
+def test_page_refuses_a_record_without_a_config(records):
+    record = {**records[0], "config": {"model": []}}
+    with pytest.raises(CorruptError, match=r"seed 0 \(.*\): its config is refused"):
+        page.make_sections([record], {})
 
 
 def test_committed_page_is_that_of_the_committed_board():

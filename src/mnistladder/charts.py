@@ -83,7 +83,7 @@ def _error_axis(axes: Axes, smallest: float) -> None:
 def curves(table: dict[str, Any]) -> Figure:
     """Training loss and test error after each epoch, ours and the article's log, logarithmic.
 
-    `table` is one of `curves.beside_published`.
+    `table` is of `curves.table`.
     """
     figure = Figure(figsize=(WIDTH, 2.6))
     loss, error = figure.subplots(1, 2)

@@ -1,7 +1,7 @@
 """Plain data -> Config, or all its mistakes: each with its path, and the nearest known name."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from math import prod
 from typing import Any
@@ -22,6 +22,7 @@ from mnistladder.config import (
     ShapeError,
     layer_table,
 )
+from mnistladder.errors import CorruptError
 from mnistladder.layers import LAYERS, BatchNorm, Layer, find_layer, installed_layers
 
 MAX_PARAMETERS = 200_000_000
@@ -76,6 +77,15 @@ def check(data: Any) -> tuple[Config | None, list[Mistake]]:
     if mistakes:
         return None, mistakes
     return config, _contradictions(config)
+
+
+def recorded_config(record: Mapping[str, Any]) -> Config:
+    """The config that a result was made with. Raises CorruptError where it is none."""
+    config, mistakes = check(record["config"])
+    if config is None:
+        where = f"{record['rung']} seed {record['seed']} ({record['result_id']})"
+        raise CorruptError(f"{where}: its config is refused: {mistakes[0][1]}")
+    return config
 
 
 def _layers(raw: Any) -> tuple[tuple[Layer, ...], list[Mistake]]:

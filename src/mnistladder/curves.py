@@ -38,35 +38,37 @@ def distance(ours: list[float], theirs: list[float]) -> float | None:
 
 
 def beside_published(results: list[Record]) -> list[dict[str, Any]]:
-    """For each rung, a row an epoch and the distance; variants beside the log of their rung.
-
-    The log is of MNIST; other data, older configs and engines have tables of their own.
-    """
-    tables = []
+    """A table for each rung; other data, older configs and engines have tables of their own."""
     known = [record for record in results if "curve" in record and not record["overrides"]]
-    for (name, data, *_), records in group(known).items():
-        loss = _mean([record["curve"]["loss"] for record in records])
-        accuracy = _mean([record["curve"]["test_accuracy"] for record in records])
-        log = published().get(rung_of(name) or name, NO_LOG) if data == MNIST_SHA256 else NO_LOG
-        tables.append(
+    return [table(records) for records in group(known).values()]
+
+
+def table(records: list[Record]) -> dict[str, Any]:
+    """A row an epoch and the distance, of one rung's records; a variant is beside its rung's log.
+
+    The log is of MNIST: other data have none.
+    """
+    name = records[0]["rung"]
+    loss = _mean([record["curve"]["loss"] for record in records])
+    accuracy = _mean([record["curve"]["test_accuracy"] for record in records])
+    has_log = records[0]["data"]["sha256"] == MNIST_SHA256
+    log = published().get(rung_of(name) or name, NO_LOG) if has_log else NO_LOG
+    return {
+        "rung": name,
+        "title": records[0]["title"],
+        "n": len(records),
+        "epochs": [
             {
-                "rung": name,
-                "title": records[0]["title"],
-                "n": len(records),
-                "epochs": [
-                    {
-                        "epoch": epoch + 1,
-                        "loss": loss[epoch],
-                        "published loss": _at(log["loss"], epoch),
-                        "test accuracy %": accuracy[epoch],
-                        "published accuracy %": _at(log["test_accuracy"], epoch),
-                    }
-                    for epoch in range(len(loss))
-                ],
-                "distance": distance(loss, log["loss"]),
+                "epoch": epoch + 1,
+                "loss": loss[epoch],
+                "published loss": _at(log["loss"], epoch),
+                "test accuracy %": accuracy[epoch],
+                "published accuracy %": _at(log["test_accuracy"], epoch),
             }
-        )
-    return tables
+            for epoch in range(len(loss))
+        ],
+        "distance": distance(loss, log["loss"]),
+    }
 
 
 def _mean(curves: list[list[float]]) -> list[float]:

@@ -5,8 +5,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
-from mnistladder.checking import check
-from mnistladder.errors import CorruptError
+from mnistladder.checking import recorded_config
 from mnistladder.member import Member
 from mnistladder.members import Members
 from mnistladder.records import Record
@@ -30,9 +29,7 @@ class Ensemble(nn.Module):
 
 def load(record: Record, members: Members, device: torch.device) -> Ensemble:
     """The stored networks of a result. Raises UsageError where they are not, CorruptError."""
-    config, mistakes = check(record["config"])
-    if config is None:
-        raise CorruptError(f"{record['result_id']}: its config is refused: {mistakes[0][1]}")
+    config = recorded_config(record)
     members.need(record["member_keys"], record)
     networks = []
     for key, seed in zip(record["member_keys"], record["member_seeds"], strict=True):

@@ -14,9 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnistladder import __version__, charts, curves, document, figures, gallery, plan, report
-from mnistladder.checking import check
+from mnistladder.checking import recorded_config
 from mnistladder.config import Config, LayerRow, layer_table, recipe
-from mnistladder.errors import CorruptError
 from mnistladder.loading import load_rung, shipped_names
 from mnistladder.predictions import Predictions
 from mnistladder.records import Record
@@ -88,15 +87,8 @@ def render(
         notes=report.notes(rows),
         about_curves=curves.ABOUT,
         outcomes=dict(
-            Counter(filter(None, (verdict(section.row) for section in ladder))).most_common()
+            Counter(filter(None, (section.row.verdict for section in ladder))).most_common()
         ),
-    )
-
-
-def verdict(row: Row) -> str | None:
-    """What became of a row's published figure, in words."""
-    return row.verdict and {"better": "beaten", "worse": "not reached"}.get(
-        row.verdict, row.verdict
     )
 
 
@@ -121,10 +113,8 @@ def make_sections(
 def _section(
     anchor: str, row: Row, records: list[Record], found: Mapping[str, Predictions]
 ) -> Section:
-    config, mistakes = check(records[-1]["config"])
-    if config is None:
-        raise CorruptError(f"{row.rung}: its config is refused: {mistakes[0][1]}")
-    [table] = curves.beside_published([{**record, "overrides": []} for record in records])
+    config = recorded_config(records[-1])
+    table = curves.table(records)
     before = _before(row)
     shown = next((record for record in records if record["result_id"] in found), None)
     predicted = found[shown["result_id"]] if shown else None

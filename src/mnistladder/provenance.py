@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mnistladder.checking import check
+from mnistladder.checking import recorded_config
 from mnistladder.config import Rung
 from mnistladder.data import Source
-from mnistladder.errors import CorruptError, UsageError
+from mnistladder.errors import UsageError
 from mnistladder.members import Members
 from mnistladder.records import Record
 from mnistladder.stages import Stage
@@ -30,12 +30,8 @@ def target_of(record: Record, source: Source) -> Target:
     where = f"{record['rung']} seed {record['seed']} ({record['result_id']})"
     if source.sha256 != record["data"]["sha256"]:
         raise UsageError(f"{where}: {source.name} is not the data it was measured on")
-    config, mistakes = check(record["config"])
-    if config is None:
-        raise CorruptError(f"{where}: its config is refused: {mistakes[0][1]}")
-    target = Target(
-        Rung(record["rung"], config, tuple(record["overrides"])), record["seed"], source
-    )
+    rung = Rung(record["rung"], recorded_config(record), tuple(record["overrides"]))
+    target = Target(rung, record["seed"], source)
     if target.result_id != record["result_id"]:
         raise UsageError(f"{where}: was made by another engine, which this mnistladder has not")
     return target
