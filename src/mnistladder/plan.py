@@ -24,8 +24,8 @@ def epochs(config: Config) -> list[PlannedEpoch]:
     for phase in config.phases:
         share = phase.pseudo_per_batch / config.batch_size
         for within in range(phase.epochs):
-            falls_within = isinstance(phase.lr, Ramp) and phase.lr.per == "step"
-            rates = tuple(learning_rates(phase, within, STEPS if falls_within else 2))
+            by_step = isinstance(phase.lr, Ramp) and phase.lr.per == "step"
+            rates = tuple(learning_rates(phase, within, STEPS if by_step else 2))
             rows.append(PlannedEpoch(len(rows) + 1, rates, phase.augment, share))
     return rows
 
