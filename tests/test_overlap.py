@@ -79,3 +79,15 @@ def test_convolution_padded_in_another_way_keeps_its_own_backward_pass(options):
             found.append(member.network[1].weight.grad.clone())
     assert torch.equal(*found)
     assert found[0].abs().sum() > 0
+
+
+def test_input_changed_in_place_is_an_error_as_it_is_without_the_thread():
+    member = Member.new(small.tiny(model=GROUPS), 0, (33.3, 78.6), CPU)
+    with Overlap() as overlap:
+        overlap.attach(member)
+        first, second = member.network[1], member.network[3]
+        values = first(torch.rand(8, 1, 28, 28))
+        loss = second(values).square().sum()
+        values.detach().add_(0)
+        with pytest.raises(RuntimeError, match=r"in.?place"):
+            member.backward(loss)
