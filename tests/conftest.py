@@ -7,8 +7,9 @@ import torch
 from hypothesis import settings
 
 from mnistladder import data
+from mnistladder.device import make_deterministic
 
-torch.set_num_threads(1)  # as training does; the bits depend on it
+make_deterministic()  # before the first product of matrices
 settings.register_profile("suite", deadline=None, derandomize=True, database=None, max_examples=50)
 settings.load_profile("suite")
 FUZZ = 30_000 if "--thorough" in sys.argv else 300  # examples of each property that reads input
@@ -30,7 +31,6 @@ def thorough(request):
 @pytest.fixture(autouse=True)
 def _denormals_are_back():
     """Training in this process flushes denormal numbers for good, which hypothesis refuses."""
-    yield
     torch.set_flush_denormal(False)
 
 

@@ -1,5 +1,8 @@
-"""Small configs and stages for the tests of the engine."""
+"""Small configs, stages and epochs for the tests of the engine."""
 
+from contextlib import nullcontext
+
+from mnistladder import optimize, stack, train
 from mnistladder.config import Config, Phase
 from mnistladder.layers import (
     BatchNorm,
@@ -34,3 +37,21 @@ def phases(*epochs, **last):
 def first_stage(config, source, seed=0):
     """The first stage of the rung's first member."""
     return member_stages(config, seed, source)[0][0]
+
+
+def train_epoch(config, members, seeds, images, pool=None, epoch=0, during=nullcontext):
+    """An epoch of members as one, on the images' device; their losses.
+
+    `during` makes a context for the steps alone, without what goes before and after them.
+    """
+    device = images.images.device
+    inputs = [
+        train.assemble_epoch(images, pool, config, config.phases[0], seed, epoch) for seed in seeds
+    ]
+    streams = [train.stream(seed, "dropout", epoch, device) for seed in seeds]
+    rates = [1e-3] * -(-len(inputs[0]) // config.batch_size)
+    whole, loss = stack.join(config, members), optimize.make_loss(config)
+    with during():
+        losses = train.run_epoch(whole, loss, inputs, config.batch_size, rates, streams)
+    stack.split(whole, members)
+    return losses.tolist()

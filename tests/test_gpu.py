@@ -6,7 +6,6 @@ import pytest
 import small
 import torch
 
-from mnistladder import optimize, stack, train
 from mnistladder.config import Augment, Sgd
 from mnistladder.device import make_deterministic
 from mnistladder.digits import load_digits
@@ -18,7 +17,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:Synchronization debug mode is a prototype"),
 ]
 CONFIG = small.tiny(augment=Augment(), phases=small.phases(1, augment=True, pseudo_per_batch=8))
-LEARNING_RATE = 1e-2
 
 
 @contextmanager
@@ -38,19 +36,8 @@ def trained(source, folder, seeds, config=CONFIG, device="cuda"):
     digits = load_digits(source, folder, device)
     members = [Member.new(config, seed, digits.statistics, device) for seed in seeds]
     pool = digits.test if config.phases[0].pseudo_per_batch else None
-    inputs = [
-        train.assemble_epoch(digits.train, pool, config, config.phases[0], seed, 0)
-        for seed in seeds
-    ]
-    streams = [train.stream(seed, "dropout", 0, device) for seed in seeds]
-    rates = [LEARNING_RATE] * -(-len(inputs[0]) // config.batch_size)
-    joined = stack.join(config, members)
-    with no_waiting():
-        losses = train.run_epoch(
-            joined, optimize.make_loss(config), inputs, config.batch_size, rates, streams
-        )
-    stack.split(joined, members)
-    return [hash_weights(member.network) for member in members], losses.tolist()
+    losses = small.train_epoch(config, members, seeds, digits.train, pool, during=no_waiting)
+    return [hash_weights(member.network) for member in members], losses
 
 
 @pytest.mark.parametrize("seeds", [[0], [0, 1, 2]], ids=["alone", "stacked"])

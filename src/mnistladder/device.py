@@ -4,6 +4,7 @@ import os
 
 import torch
 
+from mnistladder import environment
 from mnistladder.errors import ResourceError
 
 
@@ -33,8 +34,12 @@ def make_deterministic() -> None:
 
     On a CPU the bits depend on the number of threads, so it is always one; two processes with one
     thread each are faster than one with two. Denormals are flushed: Adam's moments decay into them.
+    To be called before the first product of matrices: MKL reads its setting then.
     """
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    if not environment.cpu_name().startswith("Intel"):
+        # Elsewhere MKL takes another kernel, with other bits, by where in memory a matrix starts.
+        os.environ.setdefault("MKL_CBWR", "AUTO")
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
     torch.set_deterministic_debug_mode("error")  # the other way to say it imports a compiler, 1 s
