@@ -5,11 +5,12 @@ from pathlib import Path
 
 import rung9
 import torch
+import torchvision
 from torch.nn import functional
-from torchvision import datasets, transforms
+from torchvision import transforms
 from window import Window, arguments
 
-from mnistladder import data
+from mnistladder.data import datasets, idx
 
 LOG_INTERVAL = 10
 
@@ -18,10 +19,10 @@ def folder(root: str) -> str:
     """The digits as the four raw files that torchvision looks for."""
     raw = Path(root) / "MNIST" / "raw"
     raw.mkdir(parents=True)
-    found = data.read_folder(data.MNIST_DIR, "mnist")
-    for names, split in zip(data.FILES.values(), (found.train, found.test), strict=True):
+    found = datasets.read_folder(datasets.MNIST_DIR, "mnist")
+    for names, split in zip(datasets.FILES.values(), (found.train, found.test), strict=True):
         for name, array in zip(names, (split.images, split.labels), strict=True):
-            (raw / name).write_bytes(data.encode_idx(array))
+            (raw / name).write_bytes(idx.encode_idx(array))
     return root
 
 
@@ -32,7 +33,7 @@ def main() -> None:
         [transforms.ToTensor(), transforms.Normalize((0.1307,), (0.3081,))]
     )
     with tempfile.TemporaryDirectory() as root:
-        dataset = datasets.MNIST(folder(root), train=True, transform=transform)
+        dataset = torchvision.datasets.MNIST(folder(root), train=True, transform=transform)
     loader = torch.utils.data.DataLoader(dataset, batch_size=options.batch, shuffle=True)
     network = rung9.build().to(device)
     optimizer = torch.optim.Adam(network.parameters(), lr=1e-3)

@@ -12,13 +12,15 @@ from typing import Any
 import torch
 from window import arguments, print_result
 
-from mnistladder import data, environment, optimize, stack, train
-from mnistladder.config import Config
-from mnistladder.device import make_deterministic
-from mnistladder.digits import Digits, load_digits
-from mnistladder.loading import load_rung
-from mnistladder.member import Member
-from mnistladder.overlap import Overlap
+from mnistladder import environment
+from mnistladder.config.loading import load_rung
+from mnistladder.config.spec import Config
+from mnistladder.data import datasets
+from mnistladder.engine import inputs, loop, optim, stacking, tensors
+from mnistladder.engine.devices import make_deterministic
+from mnistladder.engine.second_core import Overlap
+from mnistladder.engine.tensors import Digits, load_digits
+from mnistladder.engine.train_state import Member
 
 CPU = torch.device("cpu")
 
@@ -37,18 +39,18 @@ class Job:
 
 def epoch(members: list[Member], digits: Digits, config: Config, images: int, number: int) -> None:
     """An epoch of the first images, assembled, trained and given back as the ladder does."""
-    few = train.Images(digits.train.images[:images], digits.train.labels[:images])
-    inputs = [
-        train.assemble_epoch(few, None, config, config.phases[0], seed, number)
+    few = tensors.Images(digits.train.images[:images], digits.train.labels[:images])
+    epochs = [
+        inputs.assemble_epoch(few, None, config, config.phases[0], seed, number)
         for seed in range(len(members))
     ]
-    joined = stack.join(config, members)
-    train.run_epoch(
-        joined, optimize.make_loss(config), inputs, config.batch_size,
+    joined = stacking.join(config, members)
+    loop.run_epoch(
+        joined, optim.make_loss(config), epochs, config.batch_size,
         [1e-3] * -(-images // config.batch_size),
-        [train.stream(seed, "dropout", number) for seed in range(len(members))],
+        [inputs.stream(seed, "dropout", number) for seed in range(len(members))],
     )  # fmt: skip
-    stack.split(joined, members)
+    stacking.split(joined, members)
 
 
 def timed(job: Job, ready: Callable[[], object], overlap: Overlap | None) -> tuple[float, float]:
@@ -56,7 +58,7 @@ def timed(job: Job, ready: Callable[[], object], overlap: Overlap | None) -> tup
     make_deterministic()
     config = load_rung(job.rung, [f"batch_size={job.batch}", f"precision={job.precision}"]).config
     with tempfile.TemporaryDirectory() as folder:
-        digits = load_digits(data.find("mnist"), Path(folder), CPU)
+        digits = load_digits(datasets.find("mnist"), Path(folder), CPU)
     members = [Member.new(config, seed, digits.statistics, CPU) for seed in range(job.stack)]
     if overlap:
         overlap.attach(members[0])
@@ -68,7 +70,7 @@ def timed(job: Job, ready: Callable[[], object], overlap: Overlap | None) -> tup
 
 
 def worker(core: int, job: Job, barrier: Any, results: Any) -> None:
-    os.sched_setaffinity(0, {core})  # as mnistladder.executors does
+    os.sched_setaffinity(0, {core})  # as mnistladder.ladder.executors does
     results.put(timed(job, barrier.wait, None))
 
 

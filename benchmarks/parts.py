@@ -11,11 +11,12 @@ from statistics import median
 
 import torch
 
-from mnistladder import data, predict, train
-from mnistladder.device import make_deterministic
-from mnistladder.digits import load_digits
-from mnistladder.loading import load_rung
-from mnistladder.member import Member
+from mnistladder.config.loading import load_rung
+from mnistladder.data import datasets
+from mnistladder.engine import evaluate, inputs
+from mnistladder.engine.devices import make_deterministic
+from mnistladder.engine.tensors import load_digits
+from mnistladder.engine.train_state import Member
 
 CPU = torch.device("cpu")
 REPEATS = 5
@@ -34,7 +35,7 @@ def main() -> None:
     make_deterministic()
     config = load_rung("model10_augmentation").config
     with tempfile.TemporaryDirectory() as folder:
-        digits = load_digits(data.find("mnist"), Path(folder), CPU)
+        digits = load_digits(datasets.find("mnist"), Path(folder), CPU)
     member = Member.new(config, 0, digits.statistics, CPU)
     [phase] = config.phases
 
@@ -42,13 +43,13 @@ def main() -> None:
         plan = phase.model_copy(update={"augment": augment})
 
         def walk() -> None:
-            epoch = train.assemble_epoch(digits.train, None, config, plan, 0, 0)
-            deque(train.batches([epoch], config.batch_size), maxlen=0)
+            epoch = inputs.assemble_epoch(digits.train, None, config, plan, 0, 0)
+            deque(inputs.batches([epoch], config.batch_size), maxlen=0)
 
         return seconds(walk)
 
     plain = assembly(augment=False)
-    evaluation = seconds(lambda: predict.probabilities(member.network, digits.test.images))
+    evaluation = seconds(lambda: evaluate.probabilities(member.network, digits.test.images))
     json.dump(
         {
             "augmentation_s": assembly(augment=True) - plain,

@@ -18,7 +18,7 @@ from statistics import median
 from typing import Any
 
 from mnistladder import environment
-from mnistladder.loading import load_rung, shipped_names
+from mnistladder.config.loading import load_rung, shipped_names
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results.json"

@@ -8,7 +8,7 @@ import time
 
 import numpy as np
 
-from mnistladder import data
+from mnistladder.data import datasets
 
 
 def arguments(**more: str) -> argparse.Namespace:
@@ -23,7 +23,7 @@ def arguments(**more: str) -> argparse.Namespace:
 
 def digits() -> tuple[np.ndarray, np.ndarray]:
     """The training images N x 28 x 28, bytes, and labels N."""
-    train = data.read_folder(data.MNIST_DIR, "mnist").train
+    train = datasets.read_folder(datasets.MNIST_DIR, "mnist").train
     return train.images, train.labels
 
 

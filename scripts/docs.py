@@ -19,8 +19,9 @@ import shlex
 import sys
 from pathlib import Path
 
-from mnistladder import report, results
-from mnistladder.rows import Row, expected_band, make_rows
+from mnistladder.report import tables
+from mnistladder.report.summary import Row, expected_band, make_rows
+from mnistladder.runs import results
 
 TOP = Path(__file__).parents[1]
 BLOCK = re.compile(r"(<!-- begin: (.*?) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
@@ -73,7 +74,7 @@ def config(path: Path) -> str:
 
 def expectation(row: Row) -> str:
     spread = "" if row.errors_sd is None else f" (standard deviation {row.errors_sd:.1f})"
-    time = report.duration(row.train_s_mean)
+    time = tables.duration(row.train_s_mean)
     return (
         f"# Expect:   {row.errors_mean:.1f} errors of {row.test_images:,}{spread}, "
         f"{row.accuracy_mean:.2f} %, n={row.n},\n"
@@ -83,7 +84,7 @@ def expectation(row: Row) -> str:
 
 def generated() -> dict[Path, str]:
     """Each file with generated parts, and what it should hold."""
-    from mnistladder.schema import config_schema
+    from mnistladder.config.json_schema import config_schema
 
     files = {TOP / "README.md": readme((TOP / "README.md").read_text())}
     for path in sorted((TOP / "configs").rglob("*.yaml")):

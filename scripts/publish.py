@@ -7,7 +7,7 @@ seed, and derives results/leaderboard.json.
 import sys
 from pathlib import Path
 
-from mnistladder import predictions, results
+from mnistladder.runs import leaderboard, predictions, results
 
 BOARD = Path(__file__).parents[1] / "results"
 
@@ -15,7 +15,7 @@ BOARD = Path(__file__).parents[1] / "results"
 def main() -> None:
     runs = Path(sys.argv[1])
     for record in results.all_results(runs):
-        results.add_result(BOARD, record)
+        leaderboard.add_result(BOARD, record)
         if record["seed"] == 0 and not record["overrides"]:
             predictions.publish(record, runs, BOARD)
         print(record["rung"], record["seed"], record["errors"])

@@ -6,8 +6,8 @@ import pytest
 import torch
 from hypothesis import settings
 
-from mnistladder import data
-from mnistladder.device import make_deterministic
+from mnistladder.data import datasets, idx
+from mnistladder.engine.devices import make_deterministic
 
 make_deterministic()  # before the first product of matrices
 settings.register_profile("suite", deadline=None, derandomize=True, database=None, max_examples=50)
@@ -38,16 +38,16 @@ def _denormals_are_back():
 def digits_dir(tmp_path_factory):
     """A data set folder with the first 512 training and 256 test digits of MNIST."""
     folder = tmp_path_factory.mktemp("digits")
-    mnist = data.read_folder(data.MNIST_DIR, "mnist")
+    mnist = datasets.read_folder(datasets.MNIST_DIR, "mnist")
     for names, split, count in zip(
-        data.FILES.values(), (mnist.train, mnist.test), (512, 256), strict=True
+        datasets.FILES.values(), (mnist.train, mnist.test), (512, 256), strict=True
     ):
         for name, array in zip(names, (split.images, split.labels), strict=True):
-            (folder / name).write_bytes(data.encode_idx(array[:count]))
+            (folder / name).write_bytes(idx.encode_idx(array[:count]))
     return folder
 
 
 @pytest.fixture(scope="session")
 def source(digits_dir):
     """The source of that data set."""
-    return data.find("", digits_dir)
+    return datasets.find("", digits_dir)

@@ -2,9 +2,10 @@
 
 from contextlib import nullcontext
 
-from mnistladder import optimize, stack, train
-from mnistladder.config import Config, Phase
-from mnistladder.layers import (
+from mnistladder.config.spec import Config, Phase
+from mnistladder.engine import inputs, loop, optim, stacking
+from mnistladder.ladder.stages import member_stages
+from mnistladder.model.layers import (
     BatchNorm,
     Conv,
     Dense,
@@ -14,7 +15,6 @@ from mnistladder.layers import (
     Normalize,
     Relu,
 )
-from mnistladder.stages import member_stages
 
 LAYERS = (
     Normalize(), MaxPool(), Conv(out=4), Relu(), Conv(out=6, stride=2), Relu(), BatchNorm(),
@@ -45,13 +45,13 @@ def train_epoch(config, members, seeds, images, pool=None, epoch=0, during=nullc
     `during` makes a context for the steps alone, without what goes before and after them.
     """
     device = images.images.device
-    inputs = [
-        train.assemble_epoch(images, pool, config, config.phases[0], seed, epoch) for seed in seeds
+    epochs = [
+        inputs.assemble_epoch(images, pool, config, config.phases[0], seed, epoch) for seed in seeds
     ]
-    streams = [train.stream(seed, "dropout", epoch, device) for seed in seeds]
-    rates = [1e-3] * -(-len(inputs[0]) // config.batch_size)
-    whole, loss = stack.join(config, members), optimize.make_loss(config)
+    streams = [inputs.stream(seed, "dropout", epoch, device) for seed in seeds]
+    rates = [1e-3] * -(-len(epochs[0]) // config.batch_size)
+    whole, loss = stacking.join(config, members), optim.make_loss(config)
     with during():
-        losses = train.run_epoch(whole, loss, inputs, config.batch_size, rates, streams)
-    stack.split(whole, members)
+        losses = loop.run_epoch(whole, loss, epochs, config.batch_size, rates, streams)
+    stacking.split(whole, members)
     return losses.tolist()

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from mnistladder import data
-from mnistladder.augment import draw_maps, warp
-from mnistladder.config import Augment
+from mnistladder.config.spec import Augment
+from mnistladder.data import datasets
+from mnistladder.engine.augment import draw_maps, warp
 
 ALL = Augment(rotate_deg=10, shear_deg=5.73, zoom=0.1, shift_px=2)
 CENTRE = 13.5
@@ -17,7 +17,7 @@ CENTRE = 13.5
 @pytest.fixture(scope="module")
 def images(digits_dir):
     """Twelve digits, bytes."""
-    return torch.from_numpy(data.read_folder(digits_dir, "").test.images[:12].copy())[:, None]
+    return torch.from_numpy(datasets.read_folder(digits_dir, "").test.images[:12].copy())[:, None]
 
 
 def generator(seed=0):

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from mnistladder.config.loading import load_rung, shipped_names
 from mnistladder.errors import ExitCode, UserError
-from mnistladder.loading import load_rung, shipped_names
 
 CORPUS = Path(__file__).parent / "bad_configs"
 BINARY = {

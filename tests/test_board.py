@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from mnistladder import curves, results
-from mnistladder.loading import shipped_names, variant_names
-from mnistladder.rows import make_rows
+from mnistladder.config.loading import shipped_names, variant_names
+from mnistladder.report import curves
+from mnistladder.report.summary import make_rows
+from mnistladder.runs import leaderboard, results
 
 BOARD = Path(__file__).parents[1] / "results"
 SEEDS = {  # rung number -> seeds declared before the first of them was trained
@@ -47,8 +48,8 @@ def test_every_rung_and_variant_has_its_seeds_from_0_on(records):
 def test_leaderboard_follows_from_the_records(tmp_path, records):
     for record in records:
         content = {key: value for key, value in record.items() if key != "schema"}
-        results.add_result(tmp_path, content)
-    assert (tmp_path / results.BOARD).read_bytes() == (BOARD / results.BOARD).read_bytes()
+        leaderboard.add_result(tmp_path, content)
+    assert (tmp_path / leaderboard.BOARD).read_bytes() == (BOARD / leaderboard.BOARD).read_bytes()
 
 
 def test_each_step_has_its_test_and_each_row_its_interval_and_verdict(rows):

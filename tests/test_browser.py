@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from mnistladder import results
-from mnistladder.charts import short_name
-from mnistladder.loading import shipped_names, variant_names
-from mnistladder.rows import make_rows
+from mnistladder.config.loading import shipped_names, variant_names
+from mnistladder.report.charts import short_name
+from mnistladder.report.summary import make_rows
+from mnistladder.runs import results
 
 TOP = Path(__file__).parents[1]
 PAGE = TOP / "docs" / "report.html"

@@ -7,12 +7,12 @@ import subprocess
 import sys
 import time
 
-from mnistladder import results
+from mnistladder.runs import leaderboard
 
 WRITER = """
 import sys
 from pathlib import Path
-from mnistladder import results
+from mnistladder.runs import results
 runs, writer, count = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
 for number in range(count):
     seed = writer * 100_000 + number
@@ -31,11 +31,11 @@ def start_writer(runs, writer, count):
 
 def check_board(runs):
     """The board lists every record once, and is what the records give; its rows."""
-    before = (runs / results.BOARD).read_bytes()
-    rows = results.load_board(runs / results.BOARD)
+    before = (runs / leaderboard.BOARD).read_bytes()
+    rows = leaderboard.load_board(runs / leaderboard.BOARD)
     assert len({row["result_id"] for row in rows}) == len(rows)
-    results.rebuild_board(runs)
-    assert (runs / results.BOARD).read_bytes() == before
+    leaderboard.rebuild_board(runs)
+    assert (runs / leaderboard.BOARD).read_bytes() == before
     return rows
 
 
@@ -45,7 +45,7 @@ def test_eight_writers_lose_and_double_nothing(tmp_path, thorough):
     writers = [start_writer(tmp_path, number, count) for number in range(8)]
     seen = 0
     while any(writer.poll() is None for writer in writers):
-        listed = len(results.load_board(tmp_path / results.BOARD))
+        listed = len(leaderboard.load_board(tmp_path / leaderboard.BOARD))
         assert listed >= seen
         seen = listed
         time.sleep(0.05)
@@ -71,7 +71,7 @@ def test_killed_writers_lose_nothing_they_told_of(tmp_path, thorough):
             writer.kill()
             told, _ = writer.communicate()
             acknowledged |= {int(line) for line in told.split("\n") if line.isdecimal()}
-    results.add_result(tmp_path, {"rung": "rung", "seed": 10**9, "result_id": "f" * 16})
+    leaderboard.add_result(tmp_path, {"rung": "rung", "seed": 10**9, "result_id": "f" * 16})
     assert {row["seed"] for row in check_board(tmp_path)} >= acknowledged
     assert len(acknowledged) >= kills
     assert [path for path in tmp_path.rglob(".*") if path.is_file()] == []

@@ -6,12 +6,14 @@ import re
 import pytest
 import torch
 
-from mnistladder import data, network, optimize, train
-from mnistladder.config import Adam, Augment
-from mnistladder.layers import Conv, Dense, Dropout
-from mnistladder.loading import CONFIG_DIR, load_rung, shipped_names
-from mnistladder.member import Member
-from mnistladder.train import Images
+from mnistladder.config.loading import CONFIG_DIR, load_rung, shipped_names
+from mnistladder.config.spec import Adam, Augment
+from mnistladder.data import datasets
+from mnistladder.engine import inputs, loop, optim
+from mnistladder.engine.tensors import Images
+from mnistladder.engine.train_state import Member
+from mnistladder.model import network
+from mnistladder.model.layers import Conv, Dense, Dropout
 
 STATISTICS = (33.31842, 78.56749)
 LADDER = [  # name, parameters, published accuracy, epochs, batch size, members
@@ -36,7 +38,7 @@ FILES = sorted(CONFIG_DIR.glob("**/*.yaml"))
 @pytest.fixture(scope="module")
 def few(digits_dir):
     """The first 64 training digits."""
-    split = data.read_folder(digits_dir, "").train
+    split = datasets.read_folder(digits_dir, "").train
     labels = torch.from_numpy(split.labels[:64].copy()).long()
     return Images(torch.from_numpy(split.images[:64].copy())[:, None], labels)
 
@@ -123,11 +125,11 @@ def test_one_step_on_real_digits_gives_a_finite_loss_and_moves_every_weight(name
     member = Member.new(config, 0, STATISTICS, torch.device("cpu"))
     parameters = list(member.network.parameters())
     before = [parameter.detach().clone() for parameter in parameters]
-    inputs = train.assemble_epoch(few, few, config, phase, 0, 0)
-    steps = -(-len(inputs) // config.batch_size)
-    loss = train.run_epoch(
-        member, optimize.make_loss(config), [inputs], config.batch_size, [1e-3] * steps,
-        [train.stream(0, "dropout", 0)],
+    epochs = inputs.assemble_epoch(few, few, config, phase, 0, 0)
+    steps = -(-len(epochs) // config.batch_size)
+    loss = loop.run_epoch(
+        member, optim.make_loss(config), [epochs], config.batch_size, [1e-3] * steps,
+        [inputs.stream(0, "dropout", 0)],
     ).item()  # fmt: skip
     assert math.isfinite(loss)
     assert 0 < loss < 17

@@ -2,10 +2,10 @@
 
 import pytest
 
-from mnistladder import cost
-from mnistladder.config import recipe
-from mnistladder.loading import load_rung
-from mnistladder.records import digest
+from mnistladder.config import cost
+from mnistladder.config.loading import load_rung
+from mnistladder.config.recipe import recipe
+from mnistladder.sealed import digest
 
 
 @pytest.mark.parametrize(

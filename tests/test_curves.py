@@ -4,9 +4,9 @@ import math
 
 import pytest
 
-from mnistladder import curves
-from mnistladder.data import MNIST_SHA256
-from mnistladder.loading import load_rung, shipped_names
+from mnistladder.config.loading import load_rung, shipped_names
+from mnistladder.data.datasets import MNIST_SHA256
+from mnistladder.report import curves
 
 
 def record(rung, losses, seed=0, **changes):

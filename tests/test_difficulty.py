@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from mnistladder import difficulty, results
+from mnistladder.report import difficulty
+from mnistladder.runs import results
 
 BOARD = results.all_results(Path(__file__).parents[1] / "results")
 

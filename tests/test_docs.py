@@ -10,9 +10,9 @@ import small
 import torch
 
 from mnistladder.cli import app
-from mnistladder.config import Phase, Ramp
-from mnistladder.members import Members
-from mnistladder.trainer import Trainer
+from mnistladder.config.spec import Phase, Ramp
+from mnistladder.ladder.trainer import Trainer
+from mnistladder.runs.stage_store import Members
 
 TOP = Path(__file__).parents[1]
 README = (TOP / "README.md").read_text()

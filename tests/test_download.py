@@ -13,9 +13,9 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 import pytest
-from torchvision import datasets
+import torchvision
 
-from mnistladder import data
+from mnistladder.data import datasets, download, idx
 from mnistladder.errors import DataError
 
 
@@ -48,7 +48,7 @@ def cache(tmp_path, monkeypatch):
 
 @pytest.fixture
 def digits(digits_dir):
-    return data.read_folder(digits_dir, "digits")
+    return datasets.read_folder(digits_dir, "digits")
 
 
 def offer(folder, name, content):
@@ -59,9 +59,9 @@ def offer(folder, name, content):
 
 
 def offer_mnist_shaped(folder, digits):
-    splits = zip(data.FILES.values(), (digits.train, digits.test), strict=True)
+    splits = zip(datasets.FILES.values(), (digits.train, digits.test), strict=True)
     return [
-        offer(folder, name, data.encode_idx(array))
+        offer(folder, name, idx.encode_idx(array))
         for names, split in splits
         for name, array in zip(names, (split.images, split.labels), strict=True)
     ]
@@ -77,11 +77,13 @@ def same(found, digits):
 def test_downloaded_set_is_cached_and_found_by_name(server, digits, monkeypatch, name, kind):
     folder, address = server
     with pytest.raises(DataError, match=f"data {name} --download"):
-        data.find(name)
-    monkeypatch.setattr(getattr(datasets, kind), "mirrors", [address])
-    monkeypatch.setattr(getattr(datasets, kind), "resources", offer_mnist_shaped(folder, digits))
-    assert data.download(name).sha256 == digits.sha256
-    assert same(data.find(name).load(), digits)
+        datasets.find(name)
+    monkeypatch.setattr(getattr(torchvision.datasets, kind), "mirrors", [address])
+    monkeypatch.setattr(
+        getattr(torchvision.datasets, kind), "resources", offer_mnist_shaped(folder, digits)
+    )
+    assert download.fetch(name).sha256 == digits.sha256
+    assert same(datasets.find(name).load(), digits)
 
 
 def test_qmnist_takes_the_digit_out_of_its_long_labels(server, digits, monkeypatch):
@@ -92,13 +94,13 @@ def test_qmnist_takes_the_digit_out_of_its_long_labels(server, digits, monkeypat
         long[:, 0] = split.labels
         header = bytes([0, 0, 0x0C, 2]) + struct.pack(">2I", *long.shape)
         files = (
-            offer(folder, f"qmnist-{subset}-images-idx3-ubyte", data.encode_idx(split.images)),
+            offer(folder, f"qmnist-{subset}-images-idx3-ubyte", idx.encode_idx(split.images)),
             offer(folder, f"qmnist-{subset}-labels-idx2-int", header + long.tobytes()),
         )
         resources[subset] = [(address + name, md5) for name, md5 in files]
-    monkeypatch.setattr(datasets.QMNIST, "resources", resources)
-    data.download("qmnist")
-    assert same(data.find("qmnist").load(), digits)
+    monkeypatch.setattr(torchvision.datasets.QMNIST, "resources", resources)
+    download.fetch("qmnist")
+    assert same(datasets.find("qmnist").load(), digits)
 
 
 def test_emnist_digits_are_turned_upright(server, digits, monkeypatch):
@@ -109,12 +111,14 @@ def test_emnist_digits_are_turned_upright(server, digits, monkeypatch):
             lying = np.ascontiguousarray(split.images.transpose(0, 2, 1))
             for kind, array in (("images-idx3", lying), ("labels-idx1", split.labels)):
                 name = f"gzip/emnist-digits-{subset}-{kind}-ubyte.gz"
-                archive.writestr(name, gzip.compress(data.encode_idx(array)))
+                archive.writestr(name, gzip.compress(idx.encode_idx(array)))
     (folder / "gzip.zip").write_bytes(packed.getvalue())
-    monkeypatch.setattr(datasets.EMNIST, "url", address + "gzip.zip")
-    monkeypatch.setattr(datasets.EMNIST, "md5", hashlib.md5(packed.getvalue()).hexdigest())
-    data.download("emnist_digits")
-    assert same(data.find("emnist_digits").load(), digits)
+    monkeypatch.setattr(torchvision.datasets.EMNIST, "url", address + "gzip.zip")
+    monkeypatch.setattr(
+        torchvision.datasets.EMNIST, "md5", hashlib.md5(packed.getvalue()).hexdigest()
+    )
+    download.fetch("emnist_digits")
+    assert same(datasets.find("emnist_digits").load(), digits)
 
 
 @pytest.mark.parametrize("fault", ["missing", "altered"])
@@ -126,25 +130,27 @@ def test_failed_download_is_a_data_error_and_leaves_no_data_set(server, digits, 
         (folder / name).unlink()
     else:
         (folder / name).write_bytes(gzip.compress(b"something else"))
-    monkeypatch.setattr(datasets.FashionMNIST, "mirrors", [address])
-    monkeypatch.setattr(datasets.FashionMNIST, "resources", resources)
+    monkeypatch.setattr(torchvision.datasets.FashionMNIST, "mirrors", [address])
+    monkeypatch.setattr(torchvision.datasets.FashionMNIST, "resources", resources)
     with warnings.catch_warnings():  # torchvision leaves the failed connection to the collector
         warnings.simplefilter("ignore", ResourceWarning)
         with pytest.raises(DataError, match="fashion_mnist: download failed"):
-            data.download("fashion_mnist")
+            download.fetch("fashion_mnist")
         gc.collect()
     with pytest.raises(DataError, match="not on this machine"):
-        data.find("fashion_mnist")
+        datasets.find("fashion_mnist")
 
 
 def test_altered_cache_is_found_by_its_hash(server, digits, monkeypatch):
     folder, address = server
-    monkeypatch.setattr(datasets.KMNIST, "mirrors", [address])
-    monkeypatch.setattr(datasets.KMNIST, "resources", offer_mnist_shaped(folder, digits))
-    data.download("kmnist")
-    labels = data.cache_dir() / "kmnist" / data.FILES["test"][1]
+    monkeypatch.setattr(torchvision.datasets.KMNIST, "mirrors", [address])
+    monkeypatch.setattr(
+        torchvision.datasets.KMNIST, "resources", offer_mnist_shaped(folder, digits)
+    )
+    download.fetch("kmnist")
+    labels = datasets.cache_dir() / "kmnist" / datasets.FILES["test"][1]
     content = bytearray(labels.read_bytes())
     content[-1] = (content[-1] + 1) % 10
     labels.write_bytes(content)
     with pytest.raises(DataError, match="not the kmnist that was expected"):
-        data.find("kmnist").load()
+        datasets.find("kmnist").load()

@@ -9,14 +9,15 @@ import pytest
 import small
 import torch
 
-from mnistladder import calibration, cost, estimates
-from mnistladder.config import Rung
-from mnistladder.executors import InProcess
-from mnistladder.ladder import Ladder
-from mnistladder.layers import Conv, Dense, Flatten, MaxPool, Normalize, Relu
-from mnistladder.loading import load_rung
-from mnistladder.speeds import Calibration, Speed
-from mnistladder.targets import Target
+from mnistladder.config import cost
+from mnistladder.config.loading import load_rung
+from mnistladder.config.spec import Rung
+from mnistladder.ladder import estimates, timing
+from mnistladder.ladder.attempts import Target
+from mnistladder.ladder.climb import Ladder
+from mnistladder.ladder.executors import InProcess
+from mnistladder.ladder.speeds import Calibration, Speed
+from mnistladder.model.layers import Conv, Dense, Flatten, MaxPool, Normalize, Relu
 
 CPU = torch.device("cpu")
 DENSE = (Normalize(), Flatten(), Dense(out=400), Relu(), Dense(out=10))
@@ -42,9 +43,7 @@ def climb_seconds(ladder):
 def expected_and_found(source, runs):
     known = Calibration(runs, "cpu")
     ladder = Ladder(targets(source), runs, 4)
-    estimates.calibrate(
-        ladder, 1, known, lambda config, n: calibration.measure(config, n, CPU, runs)
-    )
+    estimates.calibrate(ladder, 1, known, lambda config, n: timing.measure(config, n, CPU, runs))
     assert len(known.speeds) == 3
     expected = estimates.estimate(ladder, 1, known, source.sizes()).wall_s
     return expected, climb_seconds(ladder)

@@ -2,10 +2,10 @@
 
 import pytest
 
-from mnistladder.executors import InProcess
-from mnistladder.ladder import Climbed, Ladder
-from mnistladder.loading import load_rung
-from mnistladder.targets import Target
+from mnistladder.config.loading import load_rung
+from mnistladder.ladder.attempts import Target
+from mnistladder.ladder.climb import Climbed, Ladder
+from mnistladder.ladder.executors import InProcess
 
 LENET = """\
 title: LeNet-5

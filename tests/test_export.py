@@ -16,15 +16,19 @@ import torch
 from commands import call
 from safetensors import torch as safetensors
 
-from mnistladder import data, ensemble, export, layers, network, predictions, results
-from mnistladder.config import layer_table, recipe, resolved
-from mnistladder.ensemble import Ensemble
+from mnistladder.config.loading import load_rung, shipped_names
+from mnistladder.config.recipe import recipe, resolved
+from mnistladder.data import datasets
+from mnistladder.engine import export
+from mnistladder.engine.train_state import hash_weights, join_weights
 from mnistladder.errors import CorruptError, ExitCode, UsageError
-from mnistladder.loading import load_rung, shipped_names
-from mnistladder.member import hash_weights, join_weights
-from mnistladder.members import Members
+from mnistladder.model import layers, network
+from mnistladder.model.ensemble import Ensemble
+from mnistladder.model.shapes import layer_table
+from mnistladder.runs import ensembles, predictions, results
+from mnistladder.runs.stage_store import Members
 
-MNIST = data.find("mnist")
+MNIST = datasets.find("mnist")
 KINDS = list(export.WRITERS)
 ARCHITECTURES = {  # one rung for each distinct network
     json.dumps(recipe(load_rung(name).config)["model"]): name for name in shipped_names()
@@ -106,9 +110,9 @@ def climbed(tmp_path_factory, digits_dir):
     folder = tmp_path_factory.mktemp("climbed")
     mixed = folder / "mixed"
     mixed.mkdir()
-    for names in data.FILES.values():
+    for names in datasets.FILES.values():
         for name in names:
-            there = (digits_dir if name.startswith("train") else data.MNIST_DIR) / name
+            there = (digits_dir if name.startswith("train") else datasets.MNIST_DIR) / name
             there = there if there.exists() else there.with_name(f"{name}.gz")
             (mixed / there.name).write_bytes(there.read_bytes())
     done = call("run", "model06_maxpool", "--set", "members=2", "--set", "phases.0.epochs=3",
@@ -208,7 +212,7 @@ def test_networks_that_are_not_stored_cannot_be_exported(climbed, tmp_path):
 def test_file_that_says_something_else_is_not_written(climbed, monkeypatch):
     """The check can fail: networks whose outputs are exchanged are noticed."""
     [record] = results.all_results(climbed / "runs")
-    load = ensemble.load
+    load = ensembles.load
 
     def changed(*arguments):
         networks = load(*arguments)
@@ -218,7 +222,7 @@ def test_file_that_says_something_else_is_not_written(climbed, monkeypatch):
                     value.copy_(value.flip(0))
         return networks
 
-    monkeypatch.setattr(ensemble, "load", changed)
+    monkeypatch.setattr(ensembles, "load", changed)
     done = call("export", record["result_id"], "--to", "pt2", "--data-dir", "mixed",
                 "--output", "other.pt2", cwd=climbed)  # fmt: skip
     assert (done.returncode, done.stdout) == (ExitCode.FAILED, "")

@@ -14,14 +14,17 @@ import small
 import torch
 from faulty_disk import Crash, FaultyDisk
 
-from mnistladder import data, provenance, results, storage
-from mnistladder.config import Rung
+from mnistladder import storage
+from mnistladder.config.spec import Rung
+from mnistladder.data import datasets, idx
 from mnistladder.errors import ExitCode, ResourceError
-from mnistladder.events import EpochDone
-from mnistladder.executors import InProcess
-from mnistladder.ladder import Climbed, Ladder
-from mnistladder.members import Members
-from mnistladder.targets import Target
+from mnistladder.ladder import provenance
+from mnistladder.ladder.attempts import Target
+from mnistladder.ladder.climb import Climbed, Ladder
+from mnistladder.ladder.events import EpochDone
+from mnistladder.ladder.executors import InProcess
+from mnistladder.runs import leaderboard, results
+from mnistladder.runs.stage_store import Members
 
 CPU = torch.device("cpu")
 PLAN = small.tiny(phases=small.phases(1, 1))
@@ -37,11 +40,11 @@ FAULTS = [
 def target(tmp_path_factory):
     """One network of two epochs on 64 real digits."""
     folder = tmp_path_factory.mktemp("few")
-    mnist = data.find("mnist").load()
-    for names, split in zip(data.FILES.values(), (mnist.train, mnist.test), strict=True):
+    mnist = datasets.find("mnist").load()
+    for names, split in zip(datasets.FILES.values(), (mnist.train, mnist.test), strict=True):
         for name, array in zip(names, (split.images, split.labels), strict=True):
-            (folder / name).write_bytes(data.encode_idx(array[:64]))
-    return Target(Rung("rung", PLAN), 0, data.find("", folder))
+            (folder / name).write_bytes(idx.encode_idx(array[:64]))
+    return Target(Rung("rung", PLAN), 0, datasets.find("", folder))
 
 
 class Told:
@@ -112,7 +115,7 @@ def check_recovered(target, runs, expected, leftovers=0):
         assert record[name] == expected[name]
     [look] = provenance.look_again(target, members, CPU)
     assert (look.changed, look.largest) == (0, 0.0)
-    [row] = results.load_board(runs / results.BOARD)
+    [row] = leaderboard.load_board(runs / leaderboard.BOARD)
     assert row["result_id"] == record["result_id"]
     assert len([path for path in runs.rglob(".*") if path.is_file()]) <= leftovers
     assert list(runs.rglob("*.corrupt-*")) == []

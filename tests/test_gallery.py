@@ -5,21 +5,25 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mnistladder import contested, data, difficulty, gallery, predictions, results
-from mnistladder.data import MNIST_SHA256
-from mnistladder.loading import shipped_names
+from mnistladder.config.loading import shipped_names
+from mnistladder.data import contested, datasets
+from mnistladder.data.datasets import MNIST_SHA256
+from mnistladder.report import difficulty, gallery
+from mnistladder.runs import predictions, results
 
 BOARD = Path(__file__).parents[1] / "results"
 
 
 @pytest.fixture(scope="module")
 def rung9():
-    return predictions.load(results.named(BOARD, "model09_dropout"), BOARD, data.find("mnist"))
+    return predictions.load(results.named(BOARD, "model09_dropout"), BOARD, datasets.find("mnist"))
 
 
 @pytest.fixture(scope="module")
 def averaged():
-    return predictions.load(results.named(BOARD, "model12_averaging"), BOARD, data.find("mnist"))
+    return predictions.load(
+        results.named(BOARD, "model12_averaging"), BOARD, datasets.find("mnist")
+    )
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +71,7 @@ def test_every_error_is_shown_once(averaged):
 def test_pictures_say_what_was_said(averaged):
     picture = next(p for p in gallery.every_error(averaged) if p.id == 6597)
     assert (picture.said, picture.sure) == ("0 as 7", "95.2 %")
-    assert (picture.pixels == data.find("mnist").load().test.images[6597]).all()
+    assert (picture.pixels == datasets.find("mnist").load().test.images[6597]).all()
     mark = next(p for p in gallery.every_error(averaged) if p.contested)
     assert mark.said == f"{mark.label}? as {mark.predicted}"
 

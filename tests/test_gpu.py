@@ -6,10 +6,10 @@ import pytest
 import small
 import torch
 
-from mnistladder.config import Augment, Sgd
-from mnistladder.device import make_deterministic
-from mnistladder.digits import load_digits
-from mnistladder.member import Member, hash_weights
+from mnistladder.config.spec import Augment, Sgd
+from mnistladder.engine.devices import make_deterministic
+from mnistladder.engine.tensors import load_digits
+from mnistladder.engine.train_state import Member, hash_weights
 
 pytestmark = [
     pytest.mark.gpu,

@@ -13,8 +13,11 @@ import numpy as np
 import pytest
 import torch
 
-from mnistladder import data, optimize
-from mnistladder.layers import (
+from mnistladder.config.loading import load_rung, shipped_names
+from mnistladder.data import datasets
+from mnistladder.engine import optim
+from mnistladder.engine.train_state import Member
+from mnistladder.model.layers import (
     BatchNorm,
     Conv,
     Dense,
@@ -24,9 +27,7 @@ from mnistladder.layers import (
     Normalize,
     Relu,
     Sigmoid,
-)  # fmt: skip
-from mnistladder.loading import load_rung, shipped_names
-from mnistladder.member import Member
+)
 
 os.environ.setdefault("KERAS_BACKEND", "torch")
 os.environ.setdefault("KERAS_HOME", os.devnull)  # it would write its settings into the user's home
@@ -94,7 +95,7 @@ def to_keras(value):
 
 @pytest.fixture(scope="module")
 def digits():
-    test = data.find("mnist").load().test
+    test = datasets.find("mnist").load().test
     images = torch.tensor(test.images[:BATCH])[:, None].float()
     return images, torch.from_numpy(test.labels[:BATCH].astype(np.int64))
 
@@ -128,7 +129,7 @@ def test_loss_gradients_and_moving_averages_of_one_step_agree(pair, digits):
     config, member, network = pair
     images, labels = digits
     exact = copy.deepcopy(member.network).double().train()
-    loss = optimize.make_loss(config)(exact(images.double()), labels)
+    loss = optim.make_loss(config)(exact(images.double()), labels)
     loss.backward()
     expected = keras_loss(network, images, labels)
     expected.backward()
@@ -153,7 +154,7 @@ def test_three_steps_of_adam_agree(digits):
     for _ in range(3):
         member.optimizer.param_groups[0]["lr"] = 1e-3
         member.weights.grad.zero_()
-        optimize.make_loss(config)(member.network.train()(images), labels).backward()
+        optim.make_loss(config)(member.network.train()(images), labels).backward()
         member.optimizer.step()
         network.zero_grad()
         keras_loss(network, images, labels).backward()

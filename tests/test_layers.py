@@ -7,12 +7,12 @@ import torch
 from pydantic import ValidationError
 from torch import nn
 
-from mnistladder import layers, network
-from mnistladder.config import ShapeError, layer_table
+from mnistladder.config.loading import load_rung
 from mnistladder.errors import UsageError
-from mnistladder.layers import LAYERS, Conv, Dense, find_layer, layer_name
-from mnistladder.loading import load_rung
-from mnistladder.modules import INITIALIZERS, initialized
+from mnistladder.model import layers, network
+from mnistladder.model.layers import LAYERS, Conv, Dense, find_layer, layer_name
+from mnistladder.model.modules import INITIALIZERS, initialized
+from mnistladder.model.shapes import ShapeError, layer_table
 
 MAPS, ROW = (6, 9, 8), (12,)  # no side equals another, so that mixing them up shows
 CASES = [
@@ -211,7 +211,7 @@ def test_layer_table_names_the_layer_that_does_not_fit():
 
 
 PLUGIN = '''
-from mnistladder.layers import Layer
+from mnistladder.model.layers import Layer
 class Double(Layer):
     """Twice the input."""
     times: int = 2

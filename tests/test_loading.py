@@ -5,8 +5,9 @@ import small
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mnistladder import document, loading
-from mnistladder.config import AdamW, Ramp, Sgd, resolved
+from mnistladder.config import loading, yaml_reader
+from mnistladder.config.recipe import resolved
+from mnistladder.config.spec import AdamW, Ramp, Sgd
 from mnistladder.errors import ConfigError, UsageError
 
 GOOD = """title: T
@@ -374,14 +375,14 @@ configs = st.builds(
 @given(configs)
 def test_resolved_config_dumped_to_yaml_loads_to_an_equal_one(tmp_path_factory, config):
     path = tmp_path_factory.getbasetemp() / "round_trip.yaml"
-    path.write_text(document.dump(resolved(config)), encoding="utf-8")
+    path.write_text(yaml_reader.dump(resolved(config)), encoding="utf-8")
     assert loading.load_rung(str(path)).config == config
 
 
 @pytest.mark.parametrize("title", ["1e-4", "2e5", ".5e3"])
 def test_resolved_title_that_yaml_1_2_reads_as_a_number_loads_again(tmp_path, title):
     path = tmp_path / "x.yaml"
-    path.write_text(document.dump(resolved(small.tiny(title=title))))
+    path.write_text(yaml_reader.dump(resolved(small.tiny(title=title))))
     assert loading.load_rung(str(path)).config.title == title
 
 

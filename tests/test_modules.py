@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from mnistladder.modules import Dropout
+from mnistladder.model.modules import Dropout
 
 
 def masks(p=0.3, shape=(4, 6, 6), batches=3, batch_size=50, seed=0):

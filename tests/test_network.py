@@ -5,8 +5,9 @@ import small
 import torch
 from torch import nn
 
-from mnistladder import network
-from mnistladder.layers import (
+from mnistladder.engine.train_state import hash_weights
+from mnistladder.model import network
+from mnistladder.model.layers import (
     BatchNorm,
     Conv,
     Dense,
@@ -17,7 +18,6 @@ from mnistladder.layers import (
     Relu,
     Sigmoid,
 )
-from mnistladder.member import hash_weights
 
 STATISTICS = (33.31842, 78.56749)
 

@@ -6,11 +6,13 @@ from pathlib import Path
 import pytest
 import small
 
-from mnistladder import data, page, predictions, report, results
-from mnistladder.charts import short_name
+from mnistladder.config.loading import load_rung, shipped_names, variant_names
+from mnistladder.data import datasets
 from mnistladder.errors import CorruptError
-from mnistladder.loading import load_rung, shipped_names, variant_names
-from mnistladder.rows import make_rows
+from mnistladder.report import page, tables
+from mnistladder.report.charts import short_name
+from mnistladder.report.summary import make_rows
+from mnistladder.runs import predictions, results
 
 BOARD = Path(__file__).parents[1] / "results"
 NAMES = (
@@ -60,7 +62,7 @@ def records():
 @pytest.fixture(scope="module")
 def found(records):
     record = results.named(BOARD, "model11_annealing")
-    return {record["result_id"]: predictions.load(record, BOARD, data.find("mnist"))}
+    return {record["result_id"]: predictions.load(record, BOARD, datasets.find("mnist"))}
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +84,7 @@ def check_board(read, rows):
         heading, *lines = read.tables[name]
         assert [line[0] for line in lines] == [short_name(row.rung) for row in part]
         for line, row in zip(lines, part, strict=True):
-            cells = dict(zip(report.HEADINGS, report.cells(row), strict=True))
+            cells = dict(zip(tables.HEADINGS, tables.cells(row), strict=True))
             assert line[1:] == [cells[column] for column in heading[1:]]
 
 

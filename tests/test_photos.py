@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from scipy import ndimage
 
-from mnistladder import data, photos, strokes
+from mnistladder.data import datasets, digit_finder, photos
 from mnistladder.errors import DataError
 
 FIRST = 6  # test digits 7 2 1 0 4 1
@@ -16,7 +16,7 @@ FIRST = 6  # test digits 7 2 1 0 4 1
 
 @pytest.fixture(scope="module")
 def digits():
-    return data.find("mnist").load().test.images[:FIRST]
+    return datasets.find("mnist").load().test.images[:FIRST]
 
 
 def enlarged(digit, side=220):
@@ -113,8 +113,8 @@ def test_thin_strokes_are_widened_and_thick_ones_narrowed(digits):
     widths = []
     for width in (3, 20, 60):
         ink = ((ring < 80) & (ring > 80 - width)).astype(float)
-        found = strokes.with_usual_width(strokes.Found(ink, ink > 0))
-        widths.append(strokes.width(found.mask) / 160)
+        found = digit_finder.with_usual_width(digit_finder.Found(ink, ink > 0))
+        widths.append(digit_finder.width(found.mask) / 160)
     assert widths == pytest.approx([0.125, 0.125, 0.2], abs=0.025)
 
 

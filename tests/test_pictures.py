@@ -7,8 +7,8 @@ import pytest
 from commands import call
 from PIL import Image
 
-from mnistladder import results
 from mnistladder.errors import ExitCode
+from mnistladder.runs import results
 
 BOARD = Path(__file__).parents[1] / "results"
 RUNS = ("--runs-dir", BOARD)

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from mnistladder import data, photos
+from mnistladder.data import datasets, idx, photos
 from mnistladder.errors import DataError, ExitCode
 
 SHORT = ["--set", "phases=[{epochs: 2, lr: 2e-3}, {epochs: 1, lr: 3e-4}]"]
@@ -25,20 +25,20 @@ NAMES = "7210414959"  # the first test digits
 
 @pytest.fixture(scope="module")
 def digits():
-    return data.find("mnist").load().test
+    return datasets.find("mnist").load().test
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     """A folder with one result on 20,000 digits, and its id."""
     folder = tmp_path_factory.mktemp("trained")
-    mnist = data.find("mnist").load()
+    mnist = datasets.find("mnist").load()
     (folder / "subset").mkdir()
     for names, split, count in zip(
-        data.FILES.values(), (mnist.train, mnist.test), (20_000, 500), strict=True
+        datasets.FILES.values(), (mnist.train, mnist.test), (20_000, 500), strict=True
     ):
         for name, array in zip(names, (split.images, split.labels), strict=True):
-            (folder / "subset" / name).write_bytes(data.encode_idx(array[:count]))
+            (folder / "subset" / name).write_bytes(idx.encode_idx(array[:count]))
     arguments = ["run", "model06_maxpool", *SHORT, "--data-dir", "subset", "--json", "--quiet"]
     done = call(*arguments, cwd=folder)
     [result] = json.loads(done.stdout)
@@ -303,7 +303,8 @@ def test_reading_odd_files_takes_little_time_and_memory(corpus, tmp_path):
     Image.new("RGBA", (5000, 5000), "red").save(tmp_path / "large.png")
     code = """if True:
         import pathlib, sys, time
-        from mnistladder import errors, photos
+        from mnistladder import errors
+        from mnistladder.data import photos
         for name in sys.argv[1:]:
             start = time.perf_counter()
             try:

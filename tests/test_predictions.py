@@ -7,17 +7,19 @@ import numpy as np
 import pytest
 import small
 
-from mnistladder import data, predictions, records, results
-from mnistladder.config import Rung
+from mnistladder import sealed
+from mnistladder.config.loading import shipped_names, variant_names
+from mnistladder.config.spec import Rung
+from mnistladder.data import datasets
 from mnistladder.errors import CorruptError, UsageError
-from mnistladder.executors import InProcess
-from mnistladder.ladder import Ladder
-from mnistladder.loading import shipped_names, variant_names
-from mnistladder.members import Members
-from mnistladder.targets import Target
+from mnistladder.ladder.attempts import Target
+from mnistladder.ladder.climb import Ladder
+from mnistladder.ladder.executors import InProcess
+from mnistladder.runs import predictions, results
+from mnistladder.runs.stage_store import Members
 
 BOARD = Path(__file__).parents[1] / "results"
-MNIST = data.find("mnist")
+MNIST = datasets.find("mnist")
 
 
 @pytest.fixture(scope="module")
@@ -61,10 +63,10 @@ def test_published_predictions_of_another_result_are_refused(climbed, source, tm
     record, runs = climbed
     predictions.publish(record, runs, tmp_path)
     [path] = (tmp_path / "predictions").iterdir()
-    content = records.unseal(path.read_bytes(), "")
+    content = sealed.unseal(path.read_bytes(), "")
     first = content["predicted"][0]
     content["predicted"] = ("1" if first == "0" else "0") + content["predicted"][1:]
-    path.write_bytes(records.seal(content))
+    path.write_bytes(sealed.seal(content))
     with pytest.raises(CorruptError, match="other predictions than its record names"):
         predictions.load(record, tmp_path, source)
     path.write_bytes(path.read_bytes().replace(b'"predicted"', b'"predictee"'))

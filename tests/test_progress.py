@@ -8,15 +8,15 @@ import pytest
 import small
 from rich.console import Console
 
-from mnistladder.config import Rung
+from mnistladder.cli.progress import LiveReporter, PlainReporter, Reporter, make_reporter
+from mnistladder.config.loading import load_rung
+from mnistladder.config.spec import Rung
 from mnistladder.errors import ExitCode
-from mnistladder.events import EpochDone, Failed, Finished, Notice, Started
-from mnistladder.executors import InProcess
-from mnistladder.ladder import Ladder
-from mnistladder.loading import load_rung
-from mnistladder.progress import LiveReporter, PlainReporter, Reporter, make_reporter
-from mnistladder.standing import Standing
-from mnistladder.targets import Target
+from mnistladder.ladder.attempts import Target
+from mnistladder.ladder.climb import Ladder
+from mnistladder.ladder.events import EpochDone, Failed, Finished, Notice, Started
+from mnistladder.ladder.executors import InProcess
+from mnistladder.ladder.status import Standing
 
 ROW = {"epoch": 1, "loss": 0.5, "test_errors": 7, "images": 512, "train_s": 2.0, "eval_s": 0.5}
 

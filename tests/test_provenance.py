@@ -8,13 +8,15 @@ import pytest
 import small
 import torch
 
-from mnistladder import provenance, records, results, storage
-from mnistladder.config import Rung
+from mnistladder import sealed, storage
+from mnistladder.config.spec import Rung
 from mnistladder.errors import CorruptError, UsageError
-from mnistladder.executors import InProcess
-from mnistladder.ladder import Ladder
-from mnistladder.members import CHECKPOINT, RECORD, Members
-from mnistladder.targets import Target
+from mnistladder.ladder import provenance
+from mnistladder.ladder.attempts import Target
+from mnistladder.ladder.climb import Ladder
+from mnistladder.ladder.executors import InProcess
+from mnistladder.runs import results
+from mnistladder.runs.stage_store import CHECKPOINT, RECORD, Members
 
 CPU = torch.device("cpu")
 PSEUDO = small.tiny(members=2, pool="test", phases=small.phases(1, 1, pseudo_per_batch=16))
@@ -75,9 +77,9 @@ def test_networks_put_in_anothers_place_are_found(copy):
     runs, target, _ = copy
     one, other = (runs / "members" / stage.key for stage in target.levels[1])
     shutil.copy(other / CHECKPOINT, one / CHECKPOINT)
-    record = records.unseal((one / RECORD).read_bytes(), "")
+    record = sealed.unseal((one / RECORD).read_bytes(), "")
     record["files"][CHECKPOINT] = storage.hash_bytes((one / CHECKPOINT).read_bytes())
-    (one / RECORD).write_bytes(records.seal(record))
+    (one / RECORD).write_bytes(sealed.seal(record))
     changed = {look.stage.key: look.changed for look in
                provenance.look_again(target, Members(runs), CPU)}  # fmt: skip
     assert not next(look for look in provenance.look_again(target, Members(runs), CPU)

@@ -4,8 +4,9 @@ import json
 
 import pytest
 
-from mnistladder import records, results
+from mnistladder import sealed
 from mnistladder.errors import CorruptError, UsageError
+from mnistladder.runs import leaderboard, results
 
 
 def record(rung="a", seed=0, **changes):
@@ -16,7 +17,7 @@ def record(rung="a", seed=0, **changes):
 @pytest.fixture
 def runs(tmp_path):
     for rung, seed in (("b", 0), ("a", 1), ("a", 0)):
-        results.add_result(tmp_path, record(rung, seed))
+        leaderboard.add_result(tmp_path, record(rung, seed))
     return tmp_path
 
 
@@ -26,7 +27,7 @@ def path_of(runs, rung="a", seed=0):
 
 def test_record_is_written_once(runs):
     before = path_of(runs).read_bytes()
-    results.add_result(runs, record(errors=6))
+    leaderboard.add_result(runs, record(errors=6))
     assert path_of(runs).read_bytes() == before
     assert results.find_result(runs, "a", "a0")["errors"] == 5
 
@@ -36,22 +37,22 @@ def test_record_that_is_not_there_is_none(runs):
 
 
 def test_board_lists_rungs_and_seeds_in_order_without_what_is_large(runs):
-    rows = results.load_board(runs / results.BOARD)
+    rows = leaderboard.load_board(runs / leaderboard.BOARD)
     assert [(row["rung"], row["seed"]) for row in rows] == [("a", 0), ("a", 1), ("b", 0)]
     assert all(row.keys() == {"schema", "rung", "seed", "result_id", "errors"} for row in rows)
 
 
 def test_board_from_the_same_records_has_the_same_bytes(runs, tmp_path_factory):
-    before = (runs / results.BOARD).read_bytes()
-    (runs / results.BOARD).unlink()
-    assert results.rebuild_board(runs) is None
-    assert (runs / results.BOARD).read_bytes() == before
+    before = (runs / leaderboard.BOARD).read_bytes()
+    (runs / leaderboard.BOARD).unlink()
+    assert leaderboard.rebuild_board(runs) is None
+    assert (runs / leaderboard.BOARD).read_bytes() == before
     other = tmp_path_factory.mktemp("other")
     for rung, seed in (("a", 0), ("b", 0), ("a", 1)):
-        results.add_result(other, record(rung, seed))
-    assert (other / results.BOARD).read_bytes() == before
-    results.add_result(other, record("a", 2))
-    assert (other / results.BOARD).read_bytes() != before
+        leaderboard.add_result(other, record(rung, seed))
+    assert (other / leaderboard.BOARD).read_bytes() == before
+    leaderboard.add_result(other, record("a", 2))
+    assert (other / leaderboard.BOARD).read_bytes() != before
 
 
 @pytest.mark.parametrize(
@@ -69,34 +70,34 @@ def test_board_from_the_same_records_has_the_same_bytes(runs, tmp_path_factory):
 def test_record_that_is_not_what_was_written_is_refused(runs, change, expected):
     path = path_of(runs)
     path.write_text(change(path.read_text()))
-    for read in (lambda: results.load_result(path), lambda: results.rebuild_board(runs)):
+    for read in (lambda: results.load_result(path), lambda: leaderboard.rebuild_board(runs)):
         with pytest.raises(CorruptError, match=expected):
             read()
 
 
 def test_edited_board_is_refused_and_rebuilt_from_the_records(runs):
-    path = runs / results.BOARD
+    path = runs / leaderboard.BOARD
     before = path.read_bytes()
     path.write_bytes(before.replace(b'"errors": 5', b'"errors": 4', 1))
     with pytest.raises(CorruptError, match="damaged or edited"):
-        results.load_board(path)
-    aside = results.rebuild_board(runs)
+        leaderboard.load_board(path)
+    aside = leaderboard.rebuild_board(runs)
     assert path.read_bytes() == before
     assert b'"errors": 4' in aside.read_bytes()
-    assert results.rebuild_board(runs) is None
+    assert leaderboard.rebuild_board(runs) is None
 
 
 def test_board_of_another_kind_is_refused(tmp_path):
     path = tmp_path / "x.json"
-    path.write_bytes(records.seal({"results": 3}))
+    path.write_bytes(sealed.seal({"results": 3}))
     with pytest.raises(CorruptError, match="no leaderboard"):
-        results.load_board(path)
+        leaderboard.load_board(path)
 
 
 def test_missing_board_is_empty_and_a_folder_is_told(tmp_path):
-    assert results.load_board(tmp_path / "none.json") == []
+    assert leaderboard.load_board(tmp_path / "none.json") == []
     with pytest.raises(UsageError, match="cannot be read"):
-        results.load_board(tmp_path)
+        leaderboard.load_board(tmp_path)
 
 
 def test_missing_record_is_told(tmp_path):
@@ -106,13 +107,13 @@ def test_missing_record_is_told(tmp_path):
 
 def test_sealed_record_is_read_again():
     content = {"a": 1, "b": [0.1, "\xe9", None]}
-    assert records.unseal(records.seal(content), "x") == {"schema": 1, **content}
+    assert sealed.unseal(sealed.seal(content), "x") == {"schema": 1, **content}
 
 
 def test_digest_ignores_the_order_of_keys_and_sees_values():
-    assert records.digest({"a": 1, "b": 2}) == records.digest({"b": 2, "a": 1})
-    assert records.digest({"a": 1}) != records.digest({"a": 2})
-    assert records.digest({"a": 1}) == (
+    assert sealed.digest({"a": 1, "b": 2}) == sealed.digest({"b": 2, "a": 1})
+    assert sealed.digest({"a": 1}) != sealed.digest({"a": 2})
+    assert sealed.digest({"a": 1}) == (
         "015abd7f5cc57a2dd94b7590f04ad8084273905ee33ec5cebeae62276a97f862"
     )
 
@@ -120,4 +121,4 @@ def test_digest_ignores_the_order_of_keys_and_sees_values():
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_record_holds_no_infinities(value):
     with pytest.raises(ValueError, match="JSON"):
-        records.seal({"loss": value})
+        sealed.seal({"loss": value})

@@ -3,9 +3,9 @@
 import pytest
 import small
 
-from mnistladder import environment, records
-from mnistladder.config import Augment
-from mnistladder.speeds import Calibration, Speed, network_key
+from mnistladder import environment, sealed
+from mnistladder.config.spec import Augment
+from mnistladder.ladder.speeds import Calibration, Speed, network_key
 
 SPEED = Speed(train_s=1e-3, augment_s=1e-4, evaluate_s=1e-5, store_s=0.02)
 
@@ -62,10 +62,10 @@ def test_calibration_of_another_version_is_measured_again(tmp_path):
     first = Calibration(tmp_path, "cpu")
     first.add(small.tiny(), 1, SPEED)
     first.save()
-    content = records.unseal(first.path.read_bytes(), "")
+    content = sealed.unseal(first.path.read_bytes(), "")
     for speed in content["speeds"].values():
         del speed["store_s"]
-    first.path.write_bytes(records.seal(content))
+    first.path.write_bytes(sealed.seal(content))
     assert Calibration(tmp_path, "cpu").speeds == {}
 
 

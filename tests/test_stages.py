@@ -5,8 +5,8 @@ import dataclasses
 import pytest
 import small
 
-from mnistladder.config import Adam, AdamW, Augment, Phase, Published, Sgd
-from mnistladder.stages import Stage, member_stages
+from mnistladder.config.spec import Adam, AdamW, Augment, Phase, Published, Sgd
+from mnistladder.ladder.stages import Stage, member_stages
 
 PSEUDO = small.tiny(members=2, pool="test", phases=small.phases(2, 1, 3, pseudo_per_batch=16))
 

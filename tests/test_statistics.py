@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from mnistladder import statistics
+from mnistladder.report import statistics
 
 VALUES = [90.0, 224.0, 108.0, 131.0, 97.0]
 OTHERS = [101.0, 99.0, 100.0, 118.0]

@@ -12,19 +12,20 @@ import torch
 from safetensors import torch as safetensors
 from torch import nn
 
-from mnistladder import data, predict
-from mnistladder.config import Adam, AdamW, Phase, Sgd
-from mnistladder.device import make_deterministic
-from mnistladder.digits import load_digits
+from mnistladder.config.spec import Adam, AdamW, Phase, Sgd
+from mnistladder.data import datasets, idx
+from mnistladder.engine import evaluate
+from mnistladder.engine.devices import make_deterministic
+from mnistladder.engine.inputs import stream
+from mnistladder.engine.tensors import load_digits
+from mnistladder.engine.train_state import MOMENT, Member, hash_weights
 from mnistladder.errors import CorruptError, ExitCode
-from mnistladder.events import EpochDone, Failed, Finished, Notice, Started
-from mnistladder.executors import Job, run_job
-from mnistladder.layers import LAYERS, Dense, Flatten, Layer, Normalize, Relu
-from mnistladder.member import MOMENT, Member, hash_weights
-from mnistladder.members import Members
-from mnistladder.stages import member_stages
-from mnistladder.train import stream
-from mnistladder.trainer import Trainer
+from mnistladder.ladder.events import EpochDone, Failed, Finished, Notice, Started
+from mnistladder.ladder.executors import Job, run_job
+from mnistladder.ladder.stages import member_stages
+from mnistladder.ladder.trainer import Trainer
+from mnistladder.model.layers import LAYERS, Dense, Flatten, Layer, Normalize, Relu
+from mnistladder.runs.stage_store import Members
 
 CPU = torch.device("cpu")
 STATISTICS = (33.3, 78.6)
@@ -208,9 +209,9 @@ def changed_digits(digits_dir, folder, name, change):
     folder.mkdir()
     for path in digits_dir.iterdir():
         (folder / path.name).write_bytes(path.read_bytes())
-    array = data.decode_idx((folder / name).read_bytes(), name).copy()
-    (folder / name).write_bytes(data.encode_idx(np.ascontiguousarray(change(array))))
-    return data.find("", folder)
+    array = idx.decode_idx((folder / name).read_bytes(), name).copy()
+    (folder / name).write_bytes(idx.encode_idx(np.ascontiguousarray(change(array))))
+    return datasets.find("", folder)
 
 
 @pytest.mark.parametrize(
@@ -328,7 +329,7 @@ def test_stored_checkpoint_gives_the_stored_probabilities(members, source):
     digits = load_digits(source, members.data_folder(source), CPU)
     member = Member.new(stage.config, 0, digits.statistics, CPU)
     member.load(members.checkpoint(stage.key))
-    found = predict.probabilities(member.network, digits.test.images)
+    found = evaluate.probabilities(member.network, digits.test.images)
     assert np.array_equal(found.numpy(), members.probabilities(stage.key))
 
 

@@ -6,15 +6,15 @@ import sys
 from types import FrameType
 
 from mnistladder.cli import (
-    train,
+    board,
+    export,
     inspect,
     machine,
-    report,
-    board,
     pictures,
     predict,
     provenance,
-    export,
+    report,
+    train,
 )
 from mnistladder.cli.base import app, complain
 from mnistladder.errors import ExitCode, Terminated, UserError

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from mnistladder import __version__
-from mnistladder.data import Source, find
+from mnistladder.data.datasets import Source, find
 from mnistladder.errors import UsageError
 
 app = typer.Typer(
@@ -39,7 +39,7 @@ class DataName(StrEnum):
 
 def complete_rungs(incomplete: str) -> list[str]:
     """Names of shipped rungs for the shell's completion."""
-    from mnistladder.loading import shipped_names
+    from mnistladder.config.loading import shipped_names
 
     return [name for name in shipped_names() if name.startswith(incomplete)]
 

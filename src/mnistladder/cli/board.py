@@ -5,18 +5,18 @@ from typing import Annotated
 
 import typer
 
-from mnistladder import report as reports
-from mnistladder import results, statistics
 from mnistladder.cli import base
 from mnistladder.cli.base import app
-from mnistladder.data import MNIST_SHA256
+from mnistladder.data.datasets import MNIST_SHA256
 from mnistladder.errors import UsageError
-from mnistladder.records import Record
-from mnistladder.rows import group, latest, wrong_masks
+from mnistladder.report import statistics, tables
+from mnistladder.report.summary import group, latest, wrong_masks
+from mnistladder.runs import leaderboard, results
+from mnistladder.sealed import Record
 
 
-@app.command()
-def leaderboard(
+@app.command("leaderboard")
+def show_leaderboard(
     rebuild: Annotated[
         bool, typer.Option("--rebuild", help="Derive it anew from the result records.")
     ] = False,
@@ -27,9 +27,9 @@ def leaderboard(
     if rebuild:
         if not (runs_dir / "results").is_dir():
             raise UsageError(f"{runs_dir}: no results there to build a leaderboard from")
-        if aside := results.rebuild_board(runs_dir):
+        if aside := leaderboard.rebuild_board(runs_dir):
             base.complain(f"the old leaderboard was damaged; set aside as {aside}")
-    records = results.load_board(runs_dir / results.BOARD)
+    records = leaderboard.load_board(runs_dir / leaderboard.BOARD)
     if json:
         base.print_json(records)
         return
@@ -53,7 +53,7 @@ def compare(
     json: base.AsJson = False,
 ) -> None:
     """Say whether two rungs really differ: by the same test images, over all stored seeds."""
-    from mnistladder.loading import rung_names
+    from mnistladder.config.loading import rung_names
 
     names = rung_names([before, after])
     if len(names) != 2:
@@ -78,7 +78,7 @@ def compare(
     if json:
         base.print_json(about)
     else:
-        base.say(reports.comparison_text(about))
+        base.say(tables.comparison_text(about))
 
 
 def _comparable(names: list[str], runs_dir: Path) -> list[list[Record]]:

@@ -11,18 +11,20 @@ from typing import Any
 
 import typer
 
-from mnistladder import environment, estimates, report, storage
+from mnistladder import environment, storage
 from mnistladder.cli import base, watch
-from mnistladder.config import Rung
-from mnistladder.data import find
+from mnistladder.config.spec import Rung
+from mnistladder.data.datasets import find
 from mnistladder.errors import ExitCode, Terminated, UsageError
-from mnistladder.events import Event, Notice
-from mnistladder.executors import Executor, InProcess, LocalProcesses, places
-from mnistladder.ladder import Climbed, Fallen, Ladder, Outcome
-from mnistladder.records import Record
-from mnistladder.rows import make_rows
-from mnistladder.speeds import Calibration
-from mnistladder.targets import Target
+from mnistladder.ladder import estimates
+from mnistladder.ladder.attempts import Target
+from mnistladder.ladder.climb import Climbed, Fallen, Ladder, Outcome
+from mnistladder.ladder.events import Event, Notice
+from mnistladder.ladder.executors import Executor, InProcess, LocalProcesses, places
+from mnistladder.ladder.speeds import Calibration
+from mnistladder.report import tables
+from mnistladder.report.summary import make_rows
+from mnistladder.sealed import Record
 
 JSON_FIELDS = (
     "rung", "seed", "errors", "accuracy", "members", "parameters", "epochs", "train_s", "total_s",
@@ -153,20 +155,20 @@ def _name(target: Target) -> str:
 
 def _sentence(outcome: Climbed) -> str:
     record = outcome.record
-    parameters = report.times(record["members"], f"{record['parameters']:,}")
+    parameters = tables.times(record["members"], f"{record['parameters']:,}")
     return (
         f"{_name(outcome.target)}: {record['accuracy']:.2f} % "
         f"({record['errors']} errors of {record['test_images']:,}), {parameters} parameters, "
-        f"trained in {report.duration(record['train_s'])} on {record['device']}"
+        f"trained in {tables.duration(record['train_s'])} on {record['device']}"
         f"{' [stored]' if outcome.reused else ''}"
     )
 
 
 def _say_table(outcomes: list[Outcome]) -> None:
     records = [outcome.record for outcome in outcomes if isinstance(outcome, Climbed)]
-    rows = [report.cells(row) for row in make_rows(records)]
+    rows = [tables.cells(row) for row in make_rows(records)]
     base.say("")
-    base.print_table(list(report.HEADINGS), rows, report.RIGHT)
+    base.print_table(list(tables.HEADINGS), rows, tables.RIGHT)
 
 
 def _as_json(outcome: Climbed) -> dict[str, Any]:
@@ -211,13 +213,13 @@ def _say_plan(rows: list[dict[str, Any]], expected: estimates.Estimate, workers:
     cells = [
         [row["rung"], str(row["seed"]), "yes" if row["stored"] else "no",
          str(row["networks_to_train"]), str(row["epochs_to_train"]),
-         report.duration(row["estimated_s"])]
+         tables.duration(row["estimated_s"])]
         for row in rows
     ]  # fmt: skip
     base.print_table(headings, cells, set(headings[1:]))
     if expected.stages:
         base.say(
-            f"\nAbout {report.duration(expected.wall_s)} with --jobs {workers}, by speeds measured "
+            f"\nAbout {tables.duration(expected.wall_s)} with --jobs {workers}, by speeds measured "
             f"on this machine; up to {expected.peak_mib:,.0f} MiB of memory a worker."
         )
 
@@ -227,14 +229,15 @@ def _calibrated(ladder: Ladder, options: Options) -> Calibration:
     known = Calibration(options.runs_dir, options.device)
     if not estimates.is_calibrated(ladder, _workers(ladder, options), known):
         start = time.perf_counter()
-        from mnistladder import calibration, device
+        from mnistladder.engine import devices
+        from mnistladder.ladder import timing
 
-        chosen = device.choose(options.device)
+        chosen = devices.choose(options.device)
         known.started(time.perf_counter() - start)
         workers = _workers(ladder, options)
         estimates.calibrate(
             ladder, workers, known,
-            lambda config, n: calibration.measure(config, n, chosen, options.runs_dir),
+            lambda config, n: timing.measure(config, n, chosen, options.runs_dir),
         )  # fmt: skip
         known.save()
     return known

@@ -5,20 +5,26 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from mnistladder import cost, loading, plan, report, results
 from mnistladder.cli import base
-from mnistladder.config import Config, Rung, layer_table, recipe, resolved
-from mnistladder.data import MNIST_SIZES, find
+from mnistladder.config import cost, loading, schedule
+from mnistladder.config.recipe import recipe, resolved
+from mnistladder.config.spec import Config, Rung
+from mnistladder.data.datasets import MNIST_SIZES, find
 from mnistladder.errors import ConfigError, UsageError
-from mnistladder.layers import LAYERS, installed_layers
-from mnistladder.records import digest
-from mnistladder.speeds import Calibration
-from mnistladder.stages import member_stages
+from mnistladder.ladder.speeds import Calibration
+from mnistladder.ladder.stages import member_stages
+from mnistladder.model.layers import LAYERS, installed_layers
+from mnistladder.model.shapes import layer_table
+from mnistladder.report import tables
+from mnistladder.runs import leaderboard
+from mnistladder.sealed import digest
 
 
 def rungs(runs_dir: Path) -> list[dict[str, Any]]:
     """Rungs, then variants; `done`: the board has a result of the config as it is now."""
-    done = {record["config_sha256"] for record in results.load_board(runs_dir / results.BOARD)}
+    done = {
+        record["config_sha256"] for record in leaderboard.load_board(runs_dir / leaderboard.BOARD)
+    }
     return [
         {
             "name": rung.name,
@@ -41,8 +47,8 @@ def say_rungs(rows: list[dict[str, Any]]) -> None:
         ("variant", [row for row in rows if row["variant_of"]]),
     ):
         cells = [
-            [row["name"], row["title"], report.times(row["members"], f"{row['parameters']:,}"),
-             report.times(row["members"], str(row["epochs"])), _percent(row["published_accuracy"]),
+            [row["name"], row["title"], tables.times(row["members"], f"{row['parameters']:,}"),
+             tables.times(row["members"], str(row["epochs"])), _percent(row["published_accuracy"]),
              "done" if row["done"] else "-"]
             for row in part
         ]  # fmt: skip
@@ -128,7 +134,7 @@ def _seconds(config: Config, runs_dir: Path) -> tuple[float | None, str | None]:
     if known:
         stages = chain.from_iterable(member_stages(config, 0, find("mnist")))
         return sum(known.stage_s(stage, *MNIST_SIZES) for stage in stages), "calibration"
-    speed = cost.images_per_second(config, results.load_board(runs_dir / results.BOARD))
+    speed = cost.images_per_second(config, leaderboard.load_board(runs_dir / leaderboard.BOARD))
     return (None, None) if speed is None else (cost.images_to_train(config) / speed, "board")
 
 
@@ -149,7 +155,7 @@ def _options(fields: dict[str, Any]) -> str:
 def _show_phases(config: Config) -> None:
     base.say("")
     rows = [
-        [str(index), str(phase.epochs), plan.rate_text(phase), "yes" if phase.augment else "no",
+        [str(index), str(phase.epochs), schedule.rate_text(phase), "yes" if phase.augment else "no",
          f"{phase.pseudo_per_batch} of {config.batch_size}" if phase.pseudo_per_batch else "no"]
         for index, phase in enumerate(config.phases)
     ]  # fmt: skip
@@ -174,4 +180,4 @@ def _show_cost(about: dict[str, Any]) -> None:
         )
     else:
         how = "measured on this machine" if about["estimated_from"] == "calibration" else "scaled"
-        base.say(f"            about {report.duration(seconds)} of one core, by speeds {how}")
+        base.say(f"            about {tables.duration(seconds)} of one core, by speeds {how}")

@@ -7,13 +7,14 @@ from typing import Annotated, Any
 
 import typer
 
-from mnistladder import predictions, results, storage
+from mnistladder import storage
 from mnistladder.cli import base
 from mnistladder.cli.base import app
-from mnistladder.data import Source
+from mnistladder.data.datasets import Source
 from mnistladder.errors import ExitCode, UsageError
-from mnistladder.members import Members
-from mnistladder.records import Record
+from mnistladder.runs import predictions, results
+from mnistladder.runs.stage_store import Members
+from mnistladder.sealed import Record
 
 
 class Kind(StrEnum):
@@ -84,10 +85,11 @@ def _made(
     """
     import torch
 
-    from mnistladder import ensemble, export
+    from mnistladder.engine import export
+    from mnistladder.runs import ensembles
 
     torch.set_num_threads(1)  # as in training: a CPU's bits depend on it
-    networks = ensemble.load(record, members, torch.device("cpu"))
+    networks = ensembles.load(record, members, torch.device("cpu"))
     content = export.WRITERS[kind.value](networks, record)
     found = export.probabilities(content, kind.value, source.load().test.images)
     changed, largest = export.difference(found, predictions.averaged(record, members))

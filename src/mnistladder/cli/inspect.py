@@ -32,15 +32,16 @@ def show(
 ) -> None:
     """Show a config: its layers with shapes and parameters, its phases, and what it costs."""
     from mnistladder.cli import describe
-    from mnistladder.loading import load_rung
+    from mnistladder.config.loading import load_rung
 
     rung = load_rung(config, overrides or [])
     about = describe.about(rung, runs_dir)
     if figure:
-        from mnistladder import charts, figures, plan
+        from mnistladder.config import schedule
+        from mnistladder.report import charts, style
 
-        figures.check_format(figure)
-        figures.save(charts.plan(plan.epochs(rung.config), rung.label), figure)
+        style.check_format(figure)
+        style.save(charts.plan(schedule.epochs(rung.config), rung.label), figure)
     if json:
         base.print_json(about)
     else:
@@ -87,7 +88,7 @@ def validate(
 @app.command()
 def schema() -> None:
     """Print the JSON Schema of a config, for editors."""
-    from mnistladder.schema import config_schema
+    from mnistladder.config.json_schema import config_schema
 
     base.print_json(config_schema())
 
@@ -98,13 +99,14 @@ def new(
     folder: Annotated[Path, typer.Option("--dir", help="Where to write it.")] = Path(),
 ) -> None:
     """Write a commented config to start from."""
-    from mnistladder import loading, storage
+    from mnistladder import storage
+    from mnistladder.config import loading
 
     stem = name.removesuffix(".yaml")
     if not loading.is_name(stem):
         raise UsageError(f"{name}: use letters, digits, `_`, `-` and `.`, at most 64")
     path = folder / f"{stem}.yaml"
-    template = (Path(__file__).parents[1] / "template.yaml").read_text()
+    template = (Path(loading.__file__).with_name("template.yaml")).read_text()
     schema_path = (loading.CONFIG_DIR / "schema.json").as_posix()
     text = template.replace("{schema}", schema_path).replace("{name}", stem)
     if not storage.create(path, text.encode()):

@@ -8,7 +8,7 @@ import typer
 
 from mnistladder.cli import base
 from mnistladder.cli.base import app
-from mnistladder.data import Dataset
+from mnistladder.data.datasets import Dataset
 from mnistladder.errors import DataError, ExitCode, UsageError
 
 
@@ -26,18 +26,19 @@ def data(
     json: base.AsJson = False,
 ) -> None:
     """Show which data sets are here, their hashes and class counts; fetch one by name."""
-    from mnistladder import data as sets
+    from mnistladder.data import datasets
+    from mnistladder.data.download import DOWNLOADS, NAMES, fetch
 
     if download:
-        if name is None or name.value not in sets.DOWNLOADS:
-            raise UsageError(f"--download: name one of {', '.join(sets.DOWNLOADS)}")
-        sets.download(name.value)
+        if name is None or name.value not in DOWNLOADS:
+            raise UsageError(f"--download: name one of {', '.join(DOWNLOADS)}")
+        fetch(name.value)
     if data_dir is not None:
-        rows = [_describe(sets.find("", data_dir).load())]
+        rows = [_describe(datasets.find("", data_dir).load())]
     else:
-        rows = [_describe_named(one) for one in ([name.value] if name else sets.NAMES)]
+        rows = [_describe_named(one) for one in ([name.value] if name else NAMES)]
     if figure:
-        _draw(sets.find(name.value if name else "mnist", data_dir).load(), config, figure)
+        _draw(datasets.find(name.value if name else "mnist", data_dir).load(), config, figure)
     if json:
         base.print_json(rows)
     else:
@@ -49,28 +50,30 @@ def data(
 
 def _draw(dataset: Dataset, config: str, path: Path) -> None:
     """Digits as a config makes them, class counts and mean image. Raises UsageError."""
-    from mnistladder import figures, loading
+    from mnistladder.config import loading
+    from mnistladder.report import style
 
-    figures.check_format(path)
+    style.check_format(path)
     rung = loading.load_rung(config)
-    from mnistladder import samples, sheets
+    from mnistladder.engine import preview
+    from mnistladder.report import digit_sheets
 
     counts = {
         split: dataset.class_counts(part)
         for split, part in (("train", dataset.train), ("test", dataset.test))
     }
-    found = samples.samples(rung.config, dataset.train, dataset.pixel_statistics())
-    drawn = sheets.data_figure(
+    found = preview.samples(rung.config, dataset.train, dataset.pixel_statistics())
+    drawn = digit_sheets.data_figure(
         found, counts, dataset.train.images.mean(0), f"{dataset.name} as {rung.label} sees it"
     )
-    figures.save(drawn, path)
+    style.save(drawn, path)
 
 
 def _describe_named(name: str) -> dict[str, Any]:
-    from mnistladder import data as sets
+    from mnistladder.data import datasets
 
     try:
-        return _describe(sets.find(name).load())
+        return _describe(datasets.find(name).load())
     except DataError as error:
         return {"name": name, "present": False, "problem": str(error)}
 
@@ -106,7 +109,7 @@ def doctor_(
     data_dir: base.DataDir = None, runs_dir: base.RunsDir = base.RUNS, json: base.AsJson = False
 ) -> None:
     """Check the installation: versions, devices, data, write access."""
-    from mnistladder import doctor
+    from mnistladder.cli import doctor
 
     checks = doctor.examine(runs_dir, data_dir)
     if json:

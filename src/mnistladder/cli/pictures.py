@@ -6,12 +6,12 @@ from typing import Annotated, Any
 
 import typer
 
-from mnistladder import results
 from mnistladder.cli import base
 from mnistladder.cli.base import app
 from mnistladder.errors import UsageError
-from mnistladder.gallery import Picture, percent
-from mnistladder.records import Record
+from mnistladder.report.gallery import Picture, percent
+from mnistladder.runs import results
+from mnistladder.sealed import Record
 
 
 @app.command(epilog="Example: mnistladder gallery model09_dropout --dir pictures")
@@ -27,17 +27,17 @@ def gallery(
     json: base.AsJson = False,
 ) -> None:
     """Write the article's four views of a result: right and wrong, at random and most sure."""
-    from mnistladder import figures, predictions, sheets
-    from mnistladder import gallery as galleries
+    from mnistladder.report import digit_sheets, gallery, style
+    from mnistladder.runs import predictions
 
     record = results.named(runs_dir, result, seed)
     found = predictions.load(record, runs_dir, base.source_of(record, data_dir))
     folder = folder or Path(f"{record['rung']}-seed-{record['seed']}-gallery")
-    views = galleries.views(found, picks)
+    views = gallery.views(found, picks)
     paths = [folder / f"{view.name}.png" for view in views]
     for path, view in zip(paths, views, strict=True):
         title = f"{base.result_name(record)}. {view.title}"
-        figures.save(sheets.sheet(view.pictures, title), path)
+        style.save(digit_sheets.sheet(view.pictures, title), path)
     if json:
         base.print_json([
             {"view": view.name, "title": view.title, "file": str(path),
@@ -75,13 +75,13 @@ def errors(
     json: base.AsJson = False,
 ) -> None:
     """List the test images a result gets wrong, and which rung first gets each one right."""
-    from mnistladder import gallery as galleries
-    from mnistladder import predictions
+    from mnistladder.report import gallery
+    from mnistladder.runs import predictions
 
     record = results.named(runs_dir, result, seed)
     other = results.named(runs_dir, versus, seed) if versus else None
     found = predictions.load(record, runs_dir, base.source_of(record, data_dir))
-    pictures = galleries.every_error(found)
+    pictures = gallery.every_error(found)
     if other:
         _check_comparable(record, other)
         pictures = tuple(p for p in pictures if p.id not in other["wrong_images"])
@@ -108,7 +108,7 @@ def _about_errors(
     record: Record, pictures: Sequence[Picture], board: Iterable[Record]
 ) -> dict[str, Any]:
     """Each error with the rung that first gets it right, and what no rung does."""
-    from mnistladder import difficulty
+    from mnistladder.report import difficulty
 
     whole = difficulty.measure(board, record["data"]["sha256"])
     return {
@@ -141,11 +141,11 @@ def _versus(record: Record, other: Record) -> dict[str, Any]:
 def _save_sheet(
     pictures: Sequence[Picture], record: Record, other: Record | None, path: Path
 ) -> None:
-    from mnistladder import figures, sheets
+    from mnistladder.report import digit_sheets, style
 
     than = f", right by {base.result_name(other)}" if other else ""
     title = f"{base.result_name(record)}: {len(pictures):,} wrong{than}"
-    figures.save(sheets.sheet(pictures, title), path)
+    style.save(digit_sheets.sheet(pictures, title), path)
 
 
 def _say_errors(about: dict[str, Any], record: Record) -> None:

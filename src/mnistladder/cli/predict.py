@@ -10,13 +10,14 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.text import Text
 
-from mnistladder import results, storage
+from mnistladder import storage
 from mnistladder.cli import base
 from mnistladder.cli.base import app
 from mnistladder.errors import DataError, ExitCode, UsageError
-from mnistladder.gallery import percent
-from mnistladder.members import Members
-from mnistladder.records import Record
+from mnistladder.report.gallery import percent
+from mnistladder.runs import results
+from mnistladder.runs.stage_store import Members
+from mnistladder.sealed import Record
 
 SHADES = " .:-=+*#%@"
 TOP = 3
@@ -70,7 +71,7 @@ def predict(
 
 def _read(paths: list[Path]) -> tuple[list[str], Digits]:
     """Names and digits of those files that have one; of the others, a line each on stderr."""
-    from mnistladder import photos
+    from mnistladder.data import photos
 
     names, seen = [], []
     for path in paths:
@@ -89,16 +90,15 @@ def _probabilities(record: Record, runs: Path, seen: Digits, device: str) -> NDA
         return np.empty((0, 10))
     import torch
 
-    from mnistladder import device as devices
-    from mnistladder import ensemble, members
-    from mnistladder import predict as prediction
+    from mnistladder.engine import devices, evaluate
+    from mnistladder.runs import ensembles, stage_store
 
     devices.make_deterministic()
     where = devices.choose(device)
-    networks = ensemble.load(record, Members(runs), where).networks
+    networks = ensembles.load(record, Members(runs), where).networks
     digits = torch.from_numpy(np.array(seen))[:, None].to(where)
-    each = [prediction.probabilities(network, digits).cpu().numpy() for network in networks]
-    return members.mean_probabilities(each)  # on the CPU: MPS has no float64
+    each = [evaluate.probabilities(network, digits).cpu().numpy() for network in networks]
+    return stage_store.mean_probabilities(each)  # on the CPU: MPS has no float64
 
 
 def _rows(names: list[str], probabilities: NDArray[np.float64]) -> list[dict[str, Any]]:

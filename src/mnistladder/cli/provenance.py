@@ -5,15 +5,16 @@ from typing import Annotated, Any
 
 import typer
 
-from mnistladder import provenance, results
 from mnistladder.cli import base
 from mnistladder.cli.base import app
-from mnistladder.data import Source
+from mnistladder.data.datasets import Source
 from mnistladder.errors import CorruptError, ExitCode, UsageError, UserError
-from mnistladder.members import Members
-from mnistladder.provenance import Difference
-from mnistladder.records import Record
-from mnistladder.targets import Target
+from mnistladder.ladder import provenance
+from mnistladder.ladder.attempts import Target
+from mnistladder.ladder.provenance import Difference
+from mnistladder.runs import results
+from mnistladder.runs.stage_store import Members
+from mnistladder.sealed import Record
 
 
 @app.command(epilog="Examples: mnistladder verify model09_dropout    mnistladder verify --all")
@@ -62,7 +63,7 @@ def _verify(
     target, members = provenance.target_of(record, source), Members(runs)
     members.need((stage.key for stage in target.stages), record)
     if any(stage.key not in known for stage in target.stages):
-        from mnistladder import device as devices
+        from mnistladder.engine import devices
 
         devices.make_deterministic()
         known |= {

@@ -5,21 +5,21 @@ from typing import Annotated
 
 import typer
 
-from mnistladder import curves, results
-from mnistladder import report as reports
 from mnistladder.cli import base
 from mnistladder.cli.base import app
 from mnistladder.errors import DataError, ExitCode, UsageError
-from mnistladder.records import Record
-from mnistladder.rows import Row, group, make_rows
+from mnistladder.report import curves, tables
+from mnistladder.report.summary import Row, group, make_rows
+from mnistladder.runs import leaderboard, results
+from mnistladder.sealed import Record
 
 
 @app.command(epilog="Examples: mnistladder report    mnistladder report --format csv --sort time")
 def report(
     format_: Annotated[
-        reports.Format, typer.Option("--format", help="How to print the table.")
+        tables.Format, typer.Option("--format", help="How to print the table.")
     ] = "table",
-    sort: Annotated[reports.Sort, typer.Option("--sort", help="Order of the rows.")] = "rung",
+    sort: Annotated[tables.Sort, typer.Option("--sort", help="Order of the rows.")] = "rung",
     rungs: Annotated[
         str | None, typer.Option("--rungs", help="Only these: names or numbers, as in 1-4,9.")
     ] = None,
@@ -42,7 +42,7 @@ def report(
     """Print the accuracy table: each rung's mean over its seeds beside the published figure."""
     if board is not None and not board.is_file():
         raise UsageError(f"{board}: no such leaderboard")
-    found = results.load_board(board) if board else _records(runs_dir)
+    found = leaderboard.load_board(board) if board else _records(runs_dir)
     wanted = _chosen(found, rungs)
     table_options = [check, board, figure, format_ != "table", sort != "rung"]
     if html:
@@ -54,42 +54,44 @@ def report(
             raise UsageError("--curves: takes --rungs, --runs-dir and --json alone")
         _print_curves([record for record in found if record["rung"] in wanted], json)
     else:
-        rows = [row for row in reports.sort_rows(make_rows(found), sort) if row.name in wanted]
+        rows = [row for row in tables.sort_rows(make_rows(found), sort) if row.name in wanted]
         if figure:
             _draw_ladder(rows, figure)
-        _print_rows(rows, "json" if json else format_, board or runs_dir / results.BOARD)
+        _print_rows(rows, "json" if json else format_, board or runs_dir / leaderboard.BOARD)
         if check:
             _check(rows)
 
 
-def _print_rows(rows: list[Row], kind: reports.Format, path: Path) -> None:
+def _print_rows(rows: list[Row], kind: tables.Format, path: Path) -> None:
     if kind == "json":
-        typer.echo(reports.to_json(rows), nl=False)
+        typer.echo(tables.to_json(rows), nl=False)
     elif kind == "csv":
-        typer.echo(reports.to_csv(rows), nl=False)
+        typer.echo(tables.to_csv(rows), nl=False)
     elif not rows:
         base.complain(f"no results in {path} yet; get one: mnistladder run model02_normalized")
     elif kind == "markdown":
-        typer.echo(reports.markdown(rows), nl=False)
+        typer.echo(tables.markdown(rows), nl=False)
     else:
-        cells = [reports.cells(row) for row in rows]
-        base.print_table(list(reports.HEADINGS), cells, reports.RIGHT)
-        base.say("\n" + "\n".join([*reports.notes(rows), *reports.histograms(rows)]))
+        cells = [tables.cells(row) for row in rows]
+        base.print_table(list(tables.HEADINGS), cells, tables.RIGHT)
+        base.say("\n" + "\n".join([*tables.notes(rows), *tables.histograms(rows)]))
 
 
 def _draw_ladder(rows: list[Row], path: Path) -> None:
     """The rungs' errors as a chart; variants are left to the tables."""
-    from mnistladder import charts, figures
+    from mnistladder.report import charts, style
 
-    figures.check_format(path)
+    style.check_format(path)
     if not (rungs := [row for row in rows if not row.variant_of]):
         raise UsageError(f"{path}: no results of rungs yet to draw")
-    figures.save(charts.ladder(rungs), path)
+    style.save(charts.ladder(rungs), path)
 
 
 def _write_page(records: list[Record], rungs: set[str], runs_dir: Path, path: Path) -> None:
     """A page of these rungs, with the predictions that are stored of each one's first seed."""
-    from mnistladder import page, predictions, storage
+    from mnistladder import storage
+    from mnistladder.report import page
+    from mnistladder.runs import predictions
 
     if not all("curve" in record for record in records) or not records:
         raise UsageError(f"{runs_dir}: no results there; --html needs the records, not the board")
@@ -111,13 +113,13 @@ def _records(runs_dir: Path) -> list[Record]:
 
     Raises CorruptError if either was edited.
     """
-    board = results.load_board(runs_dir / results.BOARD)
+    board = leaderboard.load_board(runs_dir / leaderboard.BOARD)
     return list(results.all_results(runs_dir)) or board
 
 
 def _check(rows: list[Row]) -> None:
     """Complains of every rung whose mean is not where its config expects it; then exits 1."""
-    from mnistladder.loading import load_rung, shipped_names, variant_names
+    from mnistladder.config.loading import load_rung, shipped_names, variant_names
 
     shipped = {*shipped_names(), *variant_names()}
     outside = 0
@@ -133,11 +135,11 @@ def _check(rows: list[Row]) -> None:
 
 
 def _print_curves(found: list[Record], json: bool) -> None:
-    tables = curves.beside_published(found)
+    found_tables = curves.beside_published(found)
     if json:
-        base.print_json(tables)
+        base.print_json(found_tables)
         return
-    for table in tables:
+    for table in found_tables:
         base.say(f"{table['rung']}: {table['title']}")
         rows = [
             [str(row["epoch"]), *(_cell(row[key], digits) for key, digits in CURVE_DIGITS.items())]
@@ -162,7 +164,7 @@ def _chosen(board: list[Record], rungs: str | None) -> set[str]:
     present = {record["rung"] for record in board}
     if rungs is None:
         return present
-    from mnistladder.loading import rung_names
+    from mnistladder.config.loading import rung_names
 
     wanted = rung_names([part for part in rungs.replace(",", " ").split() if part])
     if unknown := [name for name in wanted if name not in present]:

@@ -52,7 +52,7 @@ def run(
 ) -> None:
     """Train one rung and print its result; what is stored already is not trained again."""
     from mnistladder.cli import climb
-    from mnistladder.loading import load_rung
+    from mnistladder.config.loading import load_rung
 
     options = climb.Options(
         range(seed, seed + seeds), device, jobs, data.value, data_dir, runs_dir, json, quiet,
@@ -94,7 +94,7 @@ def ladder(
     if all_ == bool(rungs):
         raise UsageError("ladder: name rungs, such as 1-9, or give --all")
     from mnistladder.cli import climb
-    from mnistladder.loading import select_rungs
+    from mnistladder.config.loading import select_rungs
 
     options = climb.Options(
         range(seed, seed + seeds), device, jobs, data.value, data_dir, runs_dir, json, quiet,

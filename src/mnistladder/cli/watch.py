@@ -4,11 +4,11 @@ from importlib.util import find_spec
 
 from rich.console import Console
 
+from mnistladder.cli.progress import make_reporter
 from mnistladder.errors import UsageError
-from mnistladder.events import Event
-from mnistladder.ladder import Ladder, Outcome
-from mnistladder.progress import make_reporter
-from mnistladder.standing import Standing
+from mnistladder.ladder.climb import Ladder, Outcome
+from mnistladder.ladder.events import Event
+from mnistladder.ladder.status import Standing
 
 
 def check_log(log: str | None) -> None:
@@ -28,7 +28,7 @@ class Watcher:
         )
         self.log = None
         if log:
-            from mnistladder.tensorboards import TensorBoards
+            from mnistladder.ladder.tensorboard import TensorBoards
 
             self.log = TensorBoards(ladder.targets, ladder.runs, self.reporter)
 

@@ -1,0 +1,78 @@
+"""What a working installation needs, one by one. Torch is asked in a process of its own."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from mnistladder import environment, storage
+from mnistladder.config import loading
+from mnistladder.data.datasets import find
+from mnistladder.errors import UserError
+
+# Asked from outside: a broken torch must not break the doctor, and one that is slow to import is
+# imported only here.
+_PROBE = """
+import json, torch
+found = {"torch": torch.__version__, "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+         "cuda": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],
+         "mps": torch.backends.mps.is_available()}
+try:
+    import torchvision
+    found["torchvision"] = torchvision.__version__
+except Exception as error:
+    found["torchvision"] = f"broken, only downloads need it: {error}"
+print(json.dumps(found))
+"""
+
+
+def examine(runs: Path, data_dir: Path | None = None) -> dict[str, Any]:
+    """One entry for each thing looked at; `ok` says whether training can work."""
+    problems: list[str] = []
+    torch = _probe_torch(problems)
+    return {
+        "versions": environment.versions(),
+        "torch": torch,
+        "cpu": environment.cpu_name(),
+        "cores": environment.usable_cores(),
+        "configs": f"{len(loading.shipped_names())} in {loading.CONFIG_DIR}",
+        "data": _check_data(data_dir, problems),
+        "runs": _check_runs(runs, problems),
+        "git": environment.git_state(),
+        "problems": problems,
+        "ok": not problems,
+    }
+
+
+def _probe_torch(problems: list[str]) -> dict[str, Any]:
+    command = [sys.executable, "-c", _PROBE]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        problems.append(f"torch cannot be imported: {last}")
+        return {}
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def _check_data(data_dir: Path | None, problems: list[str]) -> str:
+    try:
+        source = find("mnist", data_dir)
+        source.load()
+    except UserError as error:
+        problems.append(str(error))
+        return "not usable"
+    return f"{source.name} in {source.folder}, verified"
+
+
+def _check_runs(runs: Path, problems: list[str]) -> str:
+    existed = runs.exists()
+    try:
+        storage.check_writable(runs)
+    except UserError as error:
+        problems.append(str(error))
+        return f"{runs}: not writable"
+    if not existed:
+        storage.remove_empty(runs)
+    return f"{runs}: writable"

@@ -1,0 +1,228 @@
+"""What a user sees of training: live bars on a terminal, one plain line an epoch elsewhere."""
+
+import sys
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from rich.console import Console, RenderableType
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn
+from rich.table import Table
+from rich.text import Text
+
+from mnistladder.config.cost import OVERHEAD, multiply_adds
+from mnistladder.ladder.climb import Outcome
+from mnistladder.ladder.events import EpochDone, Event, Failed, Finished, Notice, Started
+from mnistladder.ladder.stages import Stage
+from mnistladder.ladder.status import RungState, Standing, State, fitted
+from mnistladder.report.tables import duration
+
+
+class Remaining:
+    """Time left, from the epochs to come and the speed of those that were."""
+
+    def __init__(self, stages: dict[str, Stage], jobs: int) -> None:
+        self.jobs = max(jobs, 1)
+        self.epochs = {key: stage.epochs for key, stage in stages.items()}
+        self.costs = {key: multiply_adds(s.config) + OVERHEAD for key, s in stages.items()}
+        self.seconds: dict[str, float] = {}  # of a stage's latest epoch
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, Started):
+            self.epochs[event.key] -= event.epochs_done
+        elif isinstance(event, EpochDone):
+            self.epochs[event.key] -= 1
+            self.seconds[event.key] = event.row["train_s"] + event.row["eval_s"]
+        elif isinstance(event, Finished | Failed):
+            self.epochs[event.key] = 0
+
+    def seconds_left(self) -> float:
+        """Estimate for all stages; for those not begun, scaled by their multiply-adds."""
+        per_cost = sum(self.seconds.values()) / sum(self.costs[key] for key in self.seconds)
+        each = {key: self.seconds.get(key, per_cost * cost) for key, cost in self.costs.items()}
+        total = sum(each[key] * epochs for key, epochs in self.epochs.items())
+        longest = max(each[key] * epochs for key, epochs in self.epochs.items())
+        return max(total / self.jobs, longest)
+
+
+class Reporter:
+    """Receives events. This one is quiet: notices only. Failures are told with the results."""
+
+    def __init__(
+        self, stages: dict[str, Stage], names: dict[str, str], jobs: int, console: Console
+    ) -> None:
+        self.stages = stages
+        self.names = names  # stage key -> what the user calls it
+        self.console = console
+        self.remaining = Remaining(stages, jobs)
+
+    def __call__(self, event: Event) -> None:
+        self.remaining(event)
+        if isinstance(event, Notice):
+            self.say(f"{self.names[event.key]}: {event.text}")
+        elif isinstance(event, Started):
+            self.started(event)
+        elif isinstance(event, EpochDone):
+            self.epoch_done(event)
+        else:
+            self.ended(event)
+
+    def say(self, text: str) -> None:
+        """Prints one line as it is, without markup or wrapping: a log has a line an event."""
+        self.console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    def started(self, event: Started) -> None: ...
+    def epoch_done(self, event: EpochDone) -> None: ...
+    def ended(self, event: Finished | Failed) -> None: ...
+    def decided(self, outcome: Outcome) -> None: ...
+
+    def close(self) -> None: ...
+
+    def describe(self, event: EpochDone) -> str:
+        """Loss, test errors and speed of an epoch."""
+        row = event.row
+        speed = row["images"] / max(row["train_s"], 1e-3)
+        return (
+            f"loss {row['loss']:.4f}  test errors {row['test_errors']}  {speed:,.0f} images/s  "
+            f"{duration(self.remaining.seconds_left())} left"
+        )
+
+
+class PlainReporter(Reporter):
+    """One line an epoch, for logs and pipes."""
+
+    def started(self, event: Started) -> None:
+        goes_on = f", goes on after epoch {event.epochs_done}" if event.epochs_done else ""
+        epochs = self.stages[event.key].epochs
+        self.say(f"{self.names[event.key]}: {epochs} epochs on {event.device}{goes_on}")
+
+    def epoch_done(self, event: EpochDone) -> None:
+        last = self.stages[event.key].first_epoch + self.stages[event.key].epochs
+        name = self.names[event.key]
+        self.say(f"{name}: epoch {event.row['epoch']}/{last}  {self.describe(event)}")
+
+
+STYLES = {
+    State.DONE: "green",
+    State.RUNNING: "cyan",
+    State.WAITING: "dim",
+    State.FAILED: "bold red",
+}
+
+
+def rung_table(states: Sequence[RungState], left_out: Counter[State]) -> Table:
+    """Rows of rungs, and one for those that were left out."""
+    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("rung", no_wrap=True)
+    table.add_column("state")
+    for heading in ("seeds", "epochs", "accuracy"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for state in states:
+        table.add_row(
+            Text(state.name),  # a label may hold brackets, which are no markup
+            Text(state.state, STYLES[state.state]),
+            f"{state.seeds_done}/{state.seeds}",
+            f"{state.epochs_done:,}/{state.epochs:,}",
+            "-" if state.accuracy is None else f"{state.accuracy:.2f} %",
+        )
+    if left_out:
+        counts = ", ".join(f"{count} {state}" for state, count in sorted(left_out.items()))
+        table.add_row(Text(f"and {counts}", "dim"))
+    return table
+
+
+class Bars(Progress):
+    """Bars below a table of rungs, together no higher than the terminal."""
+
+    states: Sequence[RungState] = ()  # replaced, never changed: another thread draws
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        if not self.tasks:
+            return  # rich asks once before there is a console
+        room = self.console.height - 1
+        bars = min(len(self.tasks), max(room // 2, room - len(self.states) - 1))
+        if self.states:
+            yield rung_table(*fitted(self.states, room - bars - 1))
+        yield self.make_tasks_table(self.tasks[:bars])
+
+
+class LiveReporter(Reporter):
+    """The rungs, a bar for each stage in training and one for all, redrawn in place."""
+
+    def __init__(
+        self,
+        stages: dict[str, Stage],
+        names: dict[str, str],
+        jobs: int,
+        console: Console,
+        standing: Standing | None,
+    ) -> None:
+        """Without a `standing` there are only bars: enough for one rung at one seed."""
+        super().__init__(stages, names, jobs, console)
+        self.standing = standing
+        self.bars = Bars(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=20),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[about]}"),
+            console=console,
+            transient=True,
+            # On the same terminal, results go above the bars; a pipe gets them on stdout as always.
+            redirect_stdout=sys.stdout.isatty(),
+        )
+        self.tasks: dict[str, TaskID] = {}
+        total = sum(stage.epochs for stage in stages.values())
+        self.all = self.bars.add_task("all epochs", total=total, about="")
+        self._show_rungs()
+
+    def __call__(self, event: Event) -> None:
+        if self.standing:
+            self.standing(event)
+            self._show_rungs()
+        super().__call__(event)
+
+    def decided(self, outcome: Outcome) -> None:
+        if self.standing:
+            self.standing.decided(outcome)
+            self._show_rungs()
+
+    def _show_rungs(self) -> None:
+        self.bars.states = self.standing.states() if self.standing else ()
+
+    def started(self, event: Started) -> None:
+        self.bars.start()
+        self.tasks[event.key] = self.bars.add_task(
+            self.names[event.key],
+            total=self.stages[event.key].epochs,
+            completed=event.epochs_done,
+            about="first epoch",
+        )
+        self.bars.advance(self.all, event.epochs_done)
+
+    def epoch_done(self, event: EpochDone) -> None:
+        text, _, left = self.describe(event).rpartition("  ")
+        self.bars.update(self.tasks[event.key], advance=1, about=text)
+        self.bars.update(self.all, advance=1, about=left)
+
+    def ended(self, event: Finished | Failed) -> None:
+        if event.key in self.tasks:
+            self.bars.remove_task(self.tasks.pop(event.key))
+
+    def close(self) -> None:
+        self.bars.stop()
+
+
+def make_reporter(
+    stages: dict[str, Stage],
+    names: dict[str, str],
+    jobs: int,
+    console: Console,
+    quiet: bool,
+    standing: Standing | None = None,
+) -> Reporter:
+    """The live one on a terminal, the plain one elsewhere, the silent one if asked."""
+    if quiet:
+        return Reporter(stages, names, jobs, console)
+    if console.is_terminal:
+        return LiveReporter(stages, names, jobs, console, standing)
+    return PlainReporter(stages, names, jobs, console)

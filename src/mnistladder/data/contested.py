@@ -1,0 +1,20 @@
+"""The test images of MNIST whose labels are contested; sources are in contested.json."""
+
+import json
+from functools import cache
+from pathlib import Path
+
+from mnistladder.data.datasets import MNIST_SHA256
+from mnistladder.sealed import Record
+
+
+@cache
+def ids() -> frozenset[int]:
+    """Numbers of the contested test images."""
+    data = json.loads(Path(__file__).with_name("contested.json").read_text())
+    return frozenset([*map(int, data["corrected"]), *data["neither"], *data["undecided"]])
+
+
+def applies(record: Record) -> bool:
+    """Whether a result was measured on the images that the numbers mean."""
+    return bool(record["data"]["sha256"] == MNIST_SHA256)

@@ -1,0 +1,38 @@
+"""IDX files: the format that MNIST comes in."""
+
+import io
+import mmap
+import struct
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mnistladder.errors import DataError
+
+Bytes = NDArray[np.uint8]
+
+
+def decode_idx(content: bytes | mmap.mmap, where: str) -> Bytes:
+    """An IDX file of unsigned bytes as an array. Raises DataError naming what does not fit."""
+    if len(content) < 4 or content[:3] != b"\0\0\x08":
+        raise DataError(f"{where}: no IDX file of bytes; it starts with {content[:4].hex() or '-'}")
+    axes = content[3]
+    header = 4 + 4 * axes
+    if axes not in (1, 3) or len(content) < header:
+        raise DataError(f"{where}: an IDX header of {axes} axes, expected 1 or 3")
+    shape = struct.unpack(f">{axes}I", content[4:header])
+    expected = int(np.prod(shape, dtype=object))
+    if len(content) - header != expected:
+        raise DataError(
+            f"{where}: the header promises {'x'.join(map(str, shape))} bytes, "
+            f"{len(content) - header} follow"
+        )
+    return np.frombuffer(content, np.uint8, offset=header).reshape(shape)
+
+
+def encode_idx(array: Bytes) -> bytes:
+    """The IDX file of an array of bytes."""
+    buffer = io.BytesIO()
+    buffer.write(bytes([0, 0, 8, array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape))
+    buffer.write(array.tobytes())
+    return buffer.getvalue()

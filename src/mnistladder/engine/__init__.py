@@ -1,0 +1,1 @@
+"""One network learns or answers. Knows no runs folder."""

@@ -1,0 +1,50 @@
+"""The training engine: an epoch's inputs, then the only hot loop. No files, no terminal."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from mnistladder.engine.inputs import Epoch, batches
+from mnistladder.engine.optim import Loss
+from mnistladder.engine.tensors import Images
+from mnistladder.engine.train_state import Member
+from mnistladder.model.modules import Dropout
+
+
+def run_epoch(
+    member: Member,
+    loss_function: Loss,
+    epochs: Sequence[Epoch | Images],
+    batch_size: int,
+    rates: list[float],
+    generators: Sequence[torch.Generator],
+    clip_norm: float | None = None,
+) -> Tensor:
+    """Trains K networks in one, an epoch for each, batch by batch; their mean losses per image, K.
+
+    `rates` is the learning rate of each step; a network's generator draws its dropout masks.
+    """
+    network, weights, optimizer = member.network.train(), member.weights, member.optimizer
+    dropouts = [
+        (module, module.masks(batch_size, generators))
+        for module in network.modules()
+        if isinstance(module, Dropout)
+    ]
+    members = len(generators)
+    total = torch.zeros(members, device=weights.device)
+    for rate, (images, labels) in zip(rates, batches(epochs, batch_size), strict=True):
+        for module, masks in dropouts:
+            module.mask = next(masks)
+        logits = member.forward(images)
+        each = zip(logits.chunk(members, 1), labels.chunk(members, -1), strict=True)
+        # One call a network: a kernel's rounding may depend on how many rows it is given.
+        losses = torch.stack([loss_function(own, truth.flatten()) for own, truth in each])
+        weights.grad.zero_()  # type: ignore[union-attr]
+        member.backward(losses.sum())
+        if clip_norm is not None:
+            nn.utils.clip_grad_norm_(weights, clip_norm)
+        optimizer.param_groups[0]["lr"] = rate
+        optimizer.step()
+        total += losses.detach() * len(labels)
+    return total / len(epochs[0])

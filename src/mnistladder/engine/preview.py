@@ -1,0 +1,38 @@
+"""What a config makes of a data set's first digits, step by step, to look at."""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from mnistladder.config.spec import Config
+from mnistladder.data.datasets import Split
+from mnistladder.engine.augment import draw_maps, warp
+from mnistladder.engine.inputs import stream
+from mnistladder.model.layers import Normalize
+from mnistladder.model.modules import Standardize
+from mnistladder.task import CLASSES
+
+DISTORTIONS = 3
+
+
+def samples(
+    config: Config, train: Split, statistics: tuple[float, float]
+) -> dict[str, NDArray[np.float32]]:
+    """The first training image of each digit, 10 x 28 x 28, raw, augmented, normalised.
+
+    Only what the config does is there; each augmentation is another draw of seed 0.
+    """
+    first = [int(np.flatnonzero(train.labels == digit)[0]) for digit in range(CLASSES)
+             if digit in train.labels]  # fmt: skip
+    raw = torch.from_numpy(train.images[first])[:, None].float()
+    found = {"raw": raw}
+    if config.augment:
+        for draw in range(DISTORTIONS):
+            maps = draw_maps(config.augment, len(raw), stream(0, "augment", draw))
+            found[f"augmented, draw {draw + 1}"] = warp(raw, maps, config.augment.interpolation)
+    for layer in config.model[:1]:
+        if isinstance(layer, Normalize):
+            standardize = Standardize(layer.mean, layer.std)
+            standardize.fit(*statistics)
+            found["normalised"] = standardize(raw)
+    return {name: images[:, 0].numpy() for name, images in found.items()}

@@ -1,0 +1,1 @@
+"""Rungs and seeds become trained results."""

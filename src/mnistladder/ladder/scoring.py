@@ -1,0 +1,121 @@
+"""Trained stages -> one result record: errors, what it took, and what it was."""
+
+from itertools import chain
+
+import numpy as np
+
+from mnistladder import storage
+from mnistladder.config.cost import multiply_adds
+from mnistladder.config.recipe import RECIPE_VERSION, recipe, resolved
+from mnistladder.config.spec import Config
+from mnistladder.data.datasets import MNIST_SHA256
+from mnistladder.errors import CorruptError
+from mnistladder.ladder.attempts import Target
+from mnistladder.model.layers import plugin_versions
+from mnistladder.runs.stage_store import Members, mean_probabilities
+from mnistladder.sealed import Record, digest
+
+
+def make_result(target: Target, members: Members) -> Record:
+    """The record of a target whose stages are all stored. Raises CorruptError, DataError."""
+    final = target.levels[-1]
+    each = [members.probabilities(stage.key) for stage in final]
+    labels = target.source.test_labels()
+    member_errors = [int((p.argmax(1) != labels).sum()) for p in each]
+    if member_errors != [members.record(stage.key)["test_errors"] for stage in final]:
+        raise CorruptError(f"{members.root}: stored errors do not fit the stored probabilities")
+    return {
+        **_identity(target),
+        "member_keys": [stage.key for stage in final],
+        "member_seeds": [stage.seed for stage in final],
+        "member_errors": member_errors,
+        **_scores(mean_probabilities(each), labels, target.rung.config),
+        "curve": _curve(
+            [[members.history(stage.key) for stage in level] for level in target.levels],
+            len(labels),
+        ),
+        "weights_sha256": [members.record(stage.key)["weights_sha256"] for stage in final],
+        "stacked": [members.record(stage.key)["stacked"] for stage in target.stages],
+        **_effort([members.record(stage.key) for stage in target.stages]),
+    }
+
+
+def _identity(target: Target) -> Record:
+    """What was climbed."""
+    config = target.rung.config
+    return {
+        "result_id": target.result_id,
+        "rung": target.rung.name,
+        "overrides": list(target.rung.overrides),
+        "title": config.title,
+        "published_accuracy": _published(target),
+        "published_remark": config.published.remark if config.published else None,
+        "config": resolved(config),
+        "config_sha256": digest(recipe(config)),
+        "engine": RECIPE_VERSION,
+        "plugins": plugin_versions(config.model),
+        "seed": target.seed,
+        "members": config.members,
+        "parameters": config.parameters,
+        "multiply_adds": multiply_adds(config),
+        "epochs": config.epochs,
+        "transductive": config.transductive,
+    }
+
+
+def _effort(stages: list[Record]) -> Record:
+    """What it took: sums over all stages of all members, and the machine of the last one."""
+    images = sum(record["images_seen"] for record in stages)
+    train_s = round(sum(record["train_s"] for record in stages), 3)
+    return {
+        "images_seen": images,
+        "train_s": train_s,
+        "total_s": round(sum(record["total_s"] for record in stages), 3),
+        "images_per_s": round(images / max(train_s, 1e-3)),
+        "device": "+".join(sorted({record["device"] for record in stages})),
+        **{key: stages[-1][key] for key in ("data", *MACHINE)},
+        "started": min(record["started"] for record in stages),
+        "ended": max(record["ended"] for record in stages),
+    }
+
+
+def _published(target: Target) -> float | None:
+    """The article's figure, which says nothing of other data."""
+    published = target.rung.config.published
+    return published.accuracy if published and target.source.sha256 == MNIST_SHA256 else None
+
+
+MACHINE = ("device_name", "cpu_capability", "threads", "precision", "versions", "git")
+
+
+def _scores(probabilities: np.ndarray, labels: np.ndarray, config: Config) -> Record:
+    """Errors, loss and what can be compared image by image, of averaged probabilities N x 10."""
+    every = probabilities.argmax(1).astype(np.uint8)
+    part = config.scored_slice(len(labels))
+    predictions, truth = every[part], labels[part]
+    wrong = np.flatnonzero(predictions != truth)
+    of_truth = probabilities[part][np.arange(len(truth)), truth].clip(1e-7)
+    return {
+        "test_images": len(truth),
+        "scored": [part.start, part.stop],
+        "errors": len(wrong),
+        "accuracy": round(100 * (1 - len(wrong) / len(truth)), 4),
+        "loss": round(float(-np.log(of_truth).mean()), 6),
+        "per_class_errors": np.bincount(truth[wrong], minlength=10).tolist(),
+        "dead_classes": int((np.bincount(predictions, minlength=10) == 0).sum()),
+        "wrong_images": (wrong + part.start).tolist(),
+        "predictions_sha256": storage.hash_bytes(every.tobytes()),
+    }
+
+
+def _curve(levels: list[list[list[Record]]], images: int) -> dict[str, list[float]]:
+    """Training loss and test accuracy in percent after each epoch, means over members."""
+    by_member = [list(chain.from_iterable(parts)) for parts in zip(*levels, strict=True)]
+    epochs = list(zip(*by_member, strict=True))
+    return {
+        "loss": [float(np.mean([row["loss"] for row in rows])) for rows in epochs],
+        "test_accuracy": [
+            100 * (1 - float(np.mean([row["test_errors"] for row in rows])) / images)
+            for rows in epochs
+        ],
+    }

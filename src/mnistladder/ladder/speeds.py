@@ -1,0 +1,100 @@
+"""Speeds measured on this machine, kept in the runs folder; `calibration` measures them."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from mnistladder import environment, sealed, storage
+from mnistladder.config.recipe import recipe
+from mnistladder.config.spec import Config
+from mnistladder.errors import CorruptError
+from mnistladder.ladder.stages import Stage
+from mnistladder.sealed import digest
+
+CALIBRATION = "calibration.json"
+LARGEST = 64  # networks stacked
+
+
+@dataclass(frozen=True)
+class Speed:
+    """Seconds of one image trained, augmented, evaluated, and of an epoch's end stored.
+
+    Measured by `calibration.measure`.
+    """
+
+    train_s: float
+    augment_s: float
+    evaluate_s: float
+    store_s: float
+
+    def stage_s(self, stage: Stage, train_images: int, test_images: int) -> float:
+        """Seconds that a stage takes on a data set of this size."""
+        total = 0.0
+        for phase in stage.phases:
+            real = stage.config.batch_size - phase.pseudo_per_batch
+            images = train_images * stage.config.batch_size / real
+            each = self.train_s + (self.augment_s if phase.augment else 0)
+            total += phase.epochs * (images * each + test_images * self.evaluate_s + self.store_s)
+        return total
+
+
+class Calibration:
+    """Speeds measured on this machine, kept in a runs folder."""
+
+    def __init__(self, runs: Path, device: str) -> None:
+        self.path = runs / CALIBRATION
+        kind = "gpu" if environment.uses_gpu(device) else "cpu"
+        self.machine = [kind, environment.cpu_name(), environment.versions()["torch"]]
+        self.speeds: dict[str, Speed] = {}
+        self.start_s, self.start_mib = 0.0, 0.0  # of a process before its first stage
+        if self.path.exists():
+            self._load()
+
+    def _load(self) -> None:
+        try:
+            stored = sealed.unseal(self.path.read_bytes(), str(self.path))
+            speeds = {key: Speed(**speed) for key, speed in stored["speeds"].items()}
+        except (
+            CorruptError,
+            TypeError,
+        ):  # damaged, or another version's: it is soon measured again
+            return
+        if stored["machine"] == self.machine:
+            self.speeds = speeds
+            self.start_s, self.start_mib = stored["start_s"], stored["start_mib"]
+
+    def started(self, seconds: float) -> None:
+        """Notes how long this process took to load torch, and its memory since."""
+        self.start_s = max(self.start_s, seconds)
+        self.start_mib = environment.peak_mib()
+
+    def save(self) -> None:
+        """Stores what is known. Raises ResourceError."""
+        content = {
+            "machine": self.machine,
+            "start_s": self.start_s,
+            "start_mib": self.start_mib,
+            "speeds": {key: asdict(speed) for key, speed in self.speeds.items()},
+        }
+        storage.write(self.path, sealed.seal(content))
+
+    def speed(self, config: Config, networks: int) -> Speed | None:
+        """The speed of so many of the config's networks as one, if it was measured."""
+        return self.speeds.get(network_key(config, networks))
+
+    def add(self, config: Config, networks: int, speed: Speed) -> None:
+        self.speeds[network_key(config, networks)] = speed
+
+    def any_speed(self, config: Config) -> Speed | None:
+        """The speed in the largest stack that was measured."""
+        keys = (network_key(config, networks) for networks in range(LARGEST, 0, -1))
+        return next((self.speeds[key] for key in keys if key in self.speeds), None)
+
+
+KEYS = ("model", "batch_size", "loss", "optimizer", "precision", "augment")
+
+
+def network_key(config: Config, networks: int) -> str:
+    """What a speed depends on, hashed."""
+    content = recipe(config)
+    parts = [content.get(name) for name in KEYS]
+    return digest([*parts, networks])[:32]

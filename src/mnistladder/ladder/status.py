@@ -1,0 +1,114 @@
+"""How far a climb is, rung by rung: plain data for whoever shows it."""
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass
+from enum import StrEnum
+
+from mnistladder.ladder.climb import Climbed, Ladder, Outcome
+from mnistladder.ladder.events import EpochDone, Event, Failed, Finished, Started
+
+
+class State(StrEnum):
+    """What a rung is doing."""
+
+    DONE = "done"
+    RUNNING = "running"
+    WAITING = "waiting"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class RungState:
+    """A rung's seeds together; a network that rungs share counts for each of them."""
+
+    name: str
+    state: State
+    seeds_done: int
+    seeds: int
+    epochs_done: int
+    epochs: int
+    accuracy: float | None  # in percent, the mean over the seeds climbed so far
+
+
+class Standing:
+    """Receives events and outcomes of a ladder, and says how its rungs stand."""
+
+    def __init__(self, ladder: Ladder) -> None:
+        # Rung -> result id of each seed -> epochs of each stage's key: cheap to ask at every event.
+        self.rungs = defaultdict[str, dict[str, dict[str, int]]](dict)
+        for target in ladder.targets:
+            epochs = {stage.key: stage.epochs for stage in target.stages}
+            self.rungs[target.rung.label][target.result_id] = epochs
+        self.accuracies = {t.result_id: record["accuracy"] for t, record in ladder.known.items()}
+        self.fallen = set[str]()  # result ids
+        self.running = set[str]()  # keys of stages, as are those below
+        self.failed = set[str]()
+        self.epochs_left = {key: stage.epochs for key, stage in ladder.missing.items()}
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, Started):
+            self.running.add(event.key)
+            self.epochs_left[event.key] -= event.epochs_done
+        elif isinstance(event, EpochDone):
+            self.epochs_left[event.key] -= 1
+        elif isinstance(event, Finished | Failed):
+            self.running.discard(event.key)
+            if isinstance(event, Failed):
+                self.failed.add(event.key)
+            else:
+                self.epochs_left[event.key] = 0
+
+    def decided(self, outcome: Outcome) -> None:
+        """Takes note of a target's outcome."""
+        if isinstance(outcome, Climbed):
+            self.accuracies[outcome.target.result_id] = outcome.record["accuracy"]
+        else:
+            self.fallen.add(outcome.target.result_id)
+
+    def states(self) -> list[RungState]:
+        """A row for each rung, in the order asked for."""
+        return [self._state(name, seeds) for name, seeds in self.rungs.items()]
+
+    def _state(self, name: str, seeds: Mapping[str, Mapping[str, int]]) -> RungState:
+        known = [self.accuracies[result] for result in seeds if result in self.accuracies]
+        epochs = sum(sum(stages.values()) for stages in seeds.values())
+        left = sum(
+            self.epochs_left.get(key, 0)
+            for result, stages in seeds.items()
+            if result not in self.accuracies  # it is done, even where its networks are no more
+            for key in stages
+        )
+        return RungState(
+            name,
+            self._word(seeds.keys(), {key for stages in seeds.values() for key in stages}),
+            seeds_done=len(known),
+            seeds=len(seeds),
+            epochs_done=epochs - left,
+            epochs=epochs,
+            accuracy=sum(known) / len(known) if known else None,
+        )
+
+    def _word(self, results: Set[str], keys: Set[str]) -> State:
+        if not self.fallen.isdisjoint(results) or not self.failed.isdisjoint(keys):
+            return State.FAILED
+        if results <= self.accuracies.keys():
+            return State.DONE
+        # All trained, but not decided yet: that takes a moment, and is no waiting.
+        is_trained = not any(self.epochs_left.get(key) for key in keys)
+        return State.WAITING if self.running.isdisjoint(keys) and not is_trained else State.RUNNING
+
+
+def fitted(states: Sequence[RungState], rows: int) -> tuple[list[RungState], Counter[State]]:
+    """At most so many rows, and how many of each state were left out, which takes a row of its own.
+
+    Failed and running rungs stay longest, then those that come next, then those done last.
+    """
+    if len(states) <= rows:
+        return list(states), Counter()
+    waiting = [state for state in states if state.state is State.WAITING]
+    done = [state for state in states if state.state is State.DONE][::-1]
+    busy = [state for state in states if state not in waiting and state not in done]
+    kept = [*busy, *waiting, *done][: max(rows - 1, 0)]
+    left_out = [state for state in states if state not in kept]
+    return [state for state in states if state in kept], Counter(s.state for s in left_out)

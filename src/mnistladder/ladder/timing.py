@@ -1,0 +1,104 @@
+"""How fast this machine trains given networks, measured in a second each, on noise."""
+
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+
+import torch
+
+from mnistladder import storage
+from mnistladder.config.spec import Config, Phase
+from mnistladder.engine import evaluate, inputs, loop, optim, stacking
+from mnistladder.engine.devices import make_deterministic
+from mnistladder.engine.tensors import Images
+from mnistladder.engine.train_state import Member
+from mnistladder.ladder.speeds import Speed
+from mnistladder.runs.stage_store import Members, Progress
+
+BUDGET_S = 0.5
+STATISTICS = (33.3, 78.6)
+EVALUATED = evaluate.BATCH
+
+
+def measure(config: Config, networks: int, device: torch.device, runs: Path) -> Speed:
+    """The speed of the config's networks, so many trained as one and stored on the disk of `runs`.
+
+    Raises ResourceError.
+    """
+    make_deterministic()
+    members = [Member.new(config, seed, STATISTICS, device) for seed in range(networks)]
+    joined = stacking.join(config, members)
+    loss = optim.make_loss(config)
+
+    def steps(count: int) -> float:
+        images = _noise(count * config.batch_size, device)
+        generators = [inputs.stream(seed, "dropout", 0, device) for seed in range(networks)]
+        return _seconds(
+            lambda: loop.run_epoch(
+                joined, loss, [images] * networks, config.batch_size, [1e-4] * count, generators
+            ),
+            device,
+        )
+
+    steps(2)
+    count = max(5, int(BUDGET_S / max(steps(3) / 3, 1e-5)))
+    each = steps(count) / (count * config.batch_size * networks)
+    test = _noise(4 * EVALUATED, device).images
+    evaluate.probabilities(members[0].network, test[:EVALUATED])
+    evaluate_s = _seconds(lambda: evaluate.probabilities(members[0].network, test), device)
+    return Speed(
+        each, _assemble_s(config, device), evaluate_s / len(test), _store_s(members[0], runs)
+    )
+
+
+def _store_s(member: Member, runs: Path) -> float:
+    """Seconds to store an epoch's end; how long a disk takes to sync differs a hundredfold."""
+    storage.make_folder(runs)
+    with tempfile.TemporaryDirectory(prefix=".speed-", dir=runs) as folder:
+        members = Members(Path(folder))
+        each = list[float]()
+        for epoch in range(5):
+            start = time.perf_counter()
+            members.save_progress("speed", Progress(member.save(), [{"epoch": epoch}]))
+            each.append(time.perf_counter() - start)
+    return median(each)
+
+
+def _assemble_s(config: Config, device: torch.device) -> float:
+    """Seconds an image that augmentation takes; 0 where there is none."""
+    if not config.augment:
+        return 0.0
+    images = _noise(4096, device)
+    phase = Phase(epochs=1, lr=1e-3, augment=True)
+    plain = config.model_copy(update={"phases": (phase,)})
+
+    def assemble() -> object:
+        return inputs.assemble_epoch(images, None, plain, phase, 0, 0)[:]
+
+    assemble()
+    return _seconds(assemble, device) / len(images)
+
+
+def _noise(count: int, device: torch.device) -> Images:
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randint(0, 256, (count, 1, 28, 28), dtype=torch.uint8, generator=generator)
+    labels = torch.randint(0, 10, (count,), generator=generator)
+    return Images(images.to(device), labels.to(device))
+
+
+def _seconds(work: Callable[[], object], device: torch.device) -> float:
+    _wait(device)  # what was asked of it before is not of this work
+    start = time.perf_counter()
+    work()
+    _wait(device)
+    return time.perf_counter() - start
+
+
+def _wait(device: torch.device) -> None:
+    """Until the device has done all that it was asked to."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()

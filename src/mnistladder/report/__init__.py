@@ -1,0 +1,1 @@
+"""Results become numbers, tables, figures and a page. No torch."""

@@ -1,0 +1,102 @@
+"""What a result's networks, averaged, say of each test image they are scored on."""
+
+import base64
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mnistladder import sealed, storage
+from mnistladder.data import contested
+from mnistladder.data.datasets import Source
+from mnistladder.errors import CorruptError
+from mnistladder.runs.stage_store import Members, mean_probabilities
+from mnistladder.sealed import Record
+from mnistladder.task import CLASSES
+
+Bytes = NDArray[np.uint8]
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Arrays over the scored test images: number in the test set, truth, prediction and its p."""
+
+    ids: NDArray[np.int64]
+    images: Bytes  # N x 28 x 28
+    labels: Bytes
+    predicted: Bytes
+    confidence: NDArray[np.float32]
+    is_mnist: bool = False  # whose contested labels are known
+
+    @cached_property
+    def wrong(self) -> Mask:
+        return self.predicted != self.labels
+
+    @cached_property
+    def confusion(self) -> NDArray[np.int64]:
+        """Counts 10 x 10: rows are the digits shown, columns the digits said."""
+        pairs = CLASSES * self.labels.astype(np.int64) + self.predicted
+        return np.bincount(pairs, minlength=CLASSES**2).reshape(CLASSES, CLASSES)
+
+
+def load(record: Record, runs: Path, source: Source) -> Predictions:
+    """A result's predictions, of its networks or, where those are elsewhere, as published.
+
+    Raises UsageError where neither is stored, CorruptError, DataError.
+    """
+    published = _path(runs, record)
+    predicted, confidence = (
+        _published(published) if published.exists() else _averaged(record, Members(runs))
+    )
+    if storage.hash_bytes(predicted.tobytes()) != record["predictions_sha256"]:
+        raise CorruptError(f"{record['result_id']}: other predictions than its record names")
+    test = source.load().test
+    part = slice(*record["scored"])
+    return Predictions(
+        np.arange(len(predicted))[part], test.images[part], test.labels[part],
+        predicted[part], confidence[part], contested.applies(record),
+    )  # fmt: skip
+
+
+def publish(record: Record, runs: Path, board: Path) -> None:
+    """Stores what the networks in `runs` say with the board, 64 KB, so that they may stay away.
+
+    Raises UsageError where they are not there, CorruptError, ResourceError.
+    """
+    predicted, confidence = _averaged(record, Members(runs))
+    content = {
+        "result_id": record["result_id"],
+        "predicted": "".join(map(str, predicted)),
+        "confidence": base64.b64encode(confidence.astype("<f4").tobytes()).decode(),
+    }
+    storage.write(_path(board, record), sealed.seal(content))
+
+
+def _path(runs: Path, record: Record) -> Path:
+    return runs / "predictions" / f"{record['result_id']}.json"
+
+
+def _published(path: Path) -> tuple[Bytes, NDArray[np.float32]]:
+    try:
+        content = sealed.unseal(path.read_bytes(), str(path))
+    except OSError as error:
+        raise CorruptError(f"{path}: cannot be read: {error.strerror}") from None
+    predicted = np.frombuffer(content["predicted"].encode(), np.uint8) - ord("0")
+    return predicted, np.frombuffer(base64.b64decode(content["confidence"]), "<f4")
+
+
+def averaged(record: Record, members: Members) -> NDArray[np.float64]:
+    """The mean of the networks' stored probabilities, of all test images x 10.
+
+    Raises UsageError where they are not stored, CorruptError.
+    """
+    members.need(record["member_keys"], record)
+    return mean_probabilities([members.probabilities(key) for key in record["member_keys"]])
+
+
+def _averaged(record: Record, members: Members) -> tuple[Bytes, NDArray[np.float32]]:
+    mean = averaged(record, members)
+    return mean.argmax(1).astype(np.uint8), mean.max(1).astype(np.float32)

@@ -1,0 +1,69 @@
+"""The loss and the optimizer, each against a plain formula."""
+
+import math
+
+import pytest
+import small
+import torch
+from torch import nn
+from torch.nn import functional
+
+from mnistladder.config.spec import Adam, AdamW, Sgd
+from mnistladder.engine import optim
+
+
+def test_clipped_loss_is_that_of_clipped_probabilities():
+    torch.manual_seed(0)
+    logits, labels = torch.randn(50, 10) * 20, torch.arange(50) % 10
+    shares = (logits.double().exp() / logits.double().exp().sum(1, keepdim=True)).clip(
+        1e-7, 1 - 1e-7
+    )
+    expected = -shares[torch.arange(50), labels].log().mean().item()
+    found = optim.clipped_cross_entropy(logits, labels).item()
+    assert found == pytest.approx(expected, rel=1e-4)
+    stable = functional.cross_entropy(logits, labels).item()
+    assert abs(stable - expected) > 0.1  # so the clip was at work
+
+
+def test_saturated_wrong_example_has_no_gradient_in_the_clipped_loss_only():
+    gradients = []
+    for loss in (optim.clipped_cross_entropy, functional.cross_entropy):
+        logits = torch.tensor([[200.0] + [0.0] * 9], requires_grad=True)
+        loss(logits, torch.tensor([3])).backward()
+        gradients.append(logits.grad.abs().sum().item())
+    assert gradients == [0, pytest.approx(2)]
+
+
+def test_saturated_wrong_example_costs_minus_log_of_epsilon():
+    loss = optim.clipped_cross_entropy(torch.tensor([[200.0] + [0.0] * 9]), torch.tensor([3]))
+    assert loss.item() == pytest.approx(-math.log(1e-7), rel=1e-6)
+
+
+def test_make_loss_follows_the_config():
+    logits, labels = torch.randn(4, 10), torch.tensor([1, 2, 3, 4])
+    smooth = optim.make_loss(small.tiny(label_smoothing=0.2))(logits, labels)
+    shares = logits.log_softmax(1)
+    expected = -0.8 * shares[range(4), labels].mean() - 0.2 * shares.mean()
+    assert smooth.item() == pytest.approx(expected.item(), rel=1e-5)
+    clipped = optim.make_loss(small.tiny(loss="clipped_cross_entropy"))
+    assert clipped is optim.clipped_cross_entropy
+
+
+@pytest.mark.parametrize(
+    ("chosen", "kind", "constants"),
+    [
+        (Adam(), torch.optim.Adam, {"betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0}),
+        (AdamW(), torch.optim.AdamW, {"betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0.01}),
+        (Adam(beta1=0.5, beta2=0.6, eps=0.1, weight_decay=0.2), torch.optim.Adam,
+         {"betas": (0.5, 0.6), "eps": 0.1, "weight_decay": 0.2, "amsgrad": False}),
+        (Sgd(), torch.optim.SGD, {"momentum": 0, "nesterov": False, "weight_decay": 0}),
+        (Sgd(momentum=0.9, nesterov=True, weight_decay=0.1), torch.optim.SGD,
+         {"momentum": 0.9, "nesterov": True, "weight_decay": 0.1, "dampening": 0}),
+    ],
+)  # fmt: skip
+def test_optimizer_has_the_constants_of_the_config(chosen, kind, constants):
+    optimizer = optim.make_optimizer(small.tiny(optimizer=chosen), nn.Parameter(torch.ones(3)))
+    [group] = optimizer.param_groups
+    assert type(optimizer) is kind
+    assert {name: group[name] for name in constants} == constants
+    assert len(group["params"]) == 1

@@ -1,0 +1,93 @@
+"""A second core changes the time and no bit."""
+
+import pytest
+import small
+import torch
+from torch import nn
+
+from mnistladder.engine.devices import make_deterministic
+from mnistladder.engine.second_core import Overlap
+from mnistladder.engine.train_state import Member
+from mnistladder.ladder.trainer import Trainer
+from mnistladder.model.layers import Conv, Dense, Flatten, MaxPool, Normalize, Relu
+from mnistladder.runs.stage_store import Members
+
+CPU = torch.device("cpu")
+GROUPS = (
+    Normalize(), Conv(out=4), Relu(), Conv(out=6, groups=2, bias=False), MaxPool(),
+    Conv(out=4, kernel=5, padding="valid"), Conv(out=4, kernel=2, stride=2), Flatten(),
+    Dense(out=10),
+)  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def _deterministic():
+    make_deterministic()
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("model", [small.LAYERS, GROUPS], ids=["plain", "groups"])
+def test_stage_on_two_cores_ends_with_the_bits_of_one(tmp_path, source, model, precision):
+    stage = small.first_stage(small.tiny(model=model, precision=precision), source)
+    alone, both = Members(tmp_path / "alone"), Members(tmp_path / "both")
+    Trainer(alone, CPU, lambda event: None).train([stage])
+    with Overlap() as overlap:
+        Trainer(both, CPU, lambda event: None, overlap).train([stage])
+    assert both.checkpoint(stage.key) == alone.checkpoint(stage.key)
+    assert both.probabilities(stage.key).tobytes() == alone.probabilities(stage.key).tobytes()
+
+
+def gradients(attach):
+    member = Member.new(small.tiny(model=GROUPS), 0, (33.3, 78.6), CPU)
+    with Overlap() as overlap:
+        if attach:
+            overlap.attach(member)
+        torch.manual_seed(0)
+        member.backward(member.network(torch.rand(8, 1, 28, 28)).square().sum())
+    return member.weights.grad
+
+
+def test_every_gradient_is_there_when_backward_returns():
+    assert torch.equal(gradients(True), gradients(False))
+    assert gradients(True).abs().sum() > 0
+
+
+def test_error_on_the_thread_is_raised_by_backward():
+    member = Member.new(small.tiny(model=GROUPS), 0, (33.3, 78.6), CPU)
+    with Overlap() as overlap:
+        overlap.attach(member)
+        loss = member.network(torch.rand(8, 1, 28, 28)).square().sum()
+        member.network[3].weight.grad = None
+        with pytest.raises(AttributeError, match="add_"):
+            member.backward(loss)
+
+
+@pytest.mark.parametrize("options", [{"padding_mode": "circular"}, {"padding": "same"}])
+def test_convolution_padded_in_another_way_keeps_its_own_backward_pass(options):
+    """As a layer of another package may bring it."""
+    torch.manual_seed(0)
+    member = Member.new(small.tiny(model=GROUPS), 0, (33.3, 78.6), CPU)
+    member.network[1] = nn.Conv2d(1, 4, 3, **{"padding": 1, **options})
+    images = torch.rand(8, 1, 28, 28)
+    found = []
+    with Overlap() as overlap:
+        for attach in (False, True):
+            if attach:
+                overlap.attach(member)
+            member.network[1].zero_grad()
+            member.backward(member.network(images).square().sum())
+            found.append(member.network[1].weight.grad.clone())
+    assert torch.equal(*found)
+    assert found[0].abs().sum() > 0
+
+
+def test_input_changed_in_place_is_an_error_as_it_is_without_the_thread():
+    member = Member.new(small.tiny(model=GROUPS), 0, (33.3, 78.6), CPU)
+    with Overlap() as overlap:
+        overlap.attach(member)
+        first, second = member.network[1], member.network[3]
+        values = first(torch.rand(8, 1, 28, 28))
+        loss = second(values).square().sum()
+        values.detach().add_(0)
+        with pytest.raises(RuntimeError, match=r"in.?place"):
+            member.backward(loss)

@@ -1,0 +1,186 @@
+"""Aggregation: every seed counts, every step is tested, and every figure can be had from scipy."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from mnistladder.config.loading import shipped_names
+from mnistladder.config.recipe import RECIPE_VERSION
+from mnistladder.data import contested
+from mnistladder.data.datasets import MNIST_SHA256
+from mnistladder.report import tables
+from mnistladder.report.summary import expected_band, make_rows, wrong_masks
+
+MACHINE = {"device": "cpu", "device_name": "A processor", "ended": "2026-01-02T03:04:05+00:00",
+           "engine": RECIPE_VERSION}  # fmt: skip
+
+
+def record(rung="model02_normalized", seed=0, errors=800, **changes):
+    return {
+        "rung": rung, "overrides": [], "title": "Normalisation", "seed": seed, "members": 1,
+        "parameters": 7850, "epochs": 5, "errors": errors, "accuracy": 100 - errors / 100,
+        "published_accuracy": 92.44, "train_s": 3.0, "transductive": False, "config_sha256": "a",
+        "data": {"name": "mnist", "sha256": "m"}, "test_images": 10_000, **MACHINE, **changes,
+    }  # fmt: skip
+
+
+def test_row_has_mean_and_deviation_over_all_seeds():
+    [row] = make_rows([record(seed=seed, errors=800 + seed * 10) for seed in range(3)])
+    assert (row.n, row.seeds, row.errors_mean, row.errors_sd) == (3, (0, 1, 2), 810, 10)
+    assert (row.accuracy_mean, row.accuracy_sd) == pytest.approx((91.9, 0.1))
+    assert row.difference == pytest.approx(91.9 - 92.44)
+
+
+def test_single_seed_has_no_deviation():
+    [row] = make_rows([record()])
+    assert (row.n, row.errors_sd, row.accuracy_sd) == (1, None, None)
+    assert "±" not in " ".join(tables.cells(row))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"config_sha256": "b"}, {"data": {"name": "other", "sha256": "o"}}, {"rung": "model03"}],
+)
+def test_what_differs_in_rung_config_or_data_is_another_row(changes):
+    assert len(make_rows([record(), record(seed=1, **changes)])) == 2
+
+
+def test_rows_do_not_depend_on_the_order_of_results():
+    results = [record(seed=seed, errors=700 + seed**2) for seed in range(5)]
+    assert make_rows(results) == make_rows(reversed(results))
+
+
+def test_interval_is_students_over_seeds_and_exact_for_one_draw():
+    [row] = make_rows([record(seed=seed, errors=800 + seed * 10) for seed in range(3)])
+    assert row.errors_interval == pytest.approx(stats.t.interval(0.95, 2, 810, 10 / 3**0.5))
+    [row] = make_rows([record(errors=61)])
+    exact = stats.binomtest(61, 10_000).proportion_ci()
+    assert row.errors_interval == pytest.approx((1e4 * exact.low, 1e4 * exact.high))
+    assert tables.cells(row)[6].endswith("*")
+
+
+@pytest.mark.parametrize(
+    ("errors", "verdict"),
+    [([750, 760], "reproduced"), ([600, 610], "better"), ([900, 905], "worse")],
+)
+def test_verdict_is_whether_the_interval_covers_the_published_figure(errors, verdict):
+    [row] = make_rows([record(seed=seed, errors=count) for seed, count in enumerate(errors)])
+    assert row.verdict == verdict  # published: 756
+    [row] = make_rows([record(published_accuracy=None)])
+    assert row.verdict is None
+
+
+def whole(rung, seed, wrong, **changes):
+    """A result with its wrong images."""
+    scored = {"scored": [0, 10_000], "wrong_images": sorted(wrong)}
+    return record(rung, seed, len(wrong), **{**scored, **changes})
+
+
+def draw(generator, rate):
+    return np.flatnonzero(generator.random(10_000) < rate).tolist()
+
+
+RUNGS = shipped_names()[:4]
+
+
+@pytest.fixture
+def ladder():
+    """Four rungs of four seeds each; the second is twice as good as the first, the rest alike."""
+    generator = np.random.default_rng(0)
+    rates = dict(zip(RUNGS, (0.02, 0.01, 0.01, 0.01), strict=True))
+    return [whole(n, s, draw(generator, rate)) for n, rate in rates.items() for s in range(4)]
+
+
+def test_step_is_from_the_rung_before_and_holm_is_over_the_ladder(ladder):
+    rows = make_rows(ladder)
+    assert [row.step and row.step.rung for row in rows] == [None, *RUNGS[:3]]
+    assert [row.step.is_significant for row in rows[1:]] == [True, False, False]
+    assert rows[1].step.p == pytest.approx(min(3 * rows[1].step.comparison.p, 1))
+    assert [tables.cells(row)[11].startswith("~") for row in rows[1:]] == [False, True, True]
+
+
+def test_step_can_be_had_from_the_wrong_images_by_scipy(ladder):
+    step = make_rows(ladder)[1].step.comparison
+    counts = [[len(r["wrong_images"]) for r in ladder if r["rung"] == n] for n in RUNGS[:2]]
+    welch = stats.ttest_ind(*counts, equal_var=False)
+    assert step.fewer == pytest.approx(np.mean(counts[0]) - np.mean(counts[1]))
+    assert step.tests["Welch"] == pytest.approx(welch.pvalue)
+    assert step.interval == pytest.approx(tuple(welch.confidence_interval()))
+
+
+def test_variant_is_compared_with_its_rung_and_not_part_of_the_ladder(ladder):
+    generator = np.random.default_rng(1)
+    variants = [whole("model01_linear_stable", seed, draw(generator, 0.01)) for seed in range(4)]
+    rows = make_rows([*ladder, *variants])
+    assert [row.rung for row in rows][:3] == ["model01_linear", "model01_linear_stable", RUNGS[1]]
+    assert (rows[1].variant_of, rows[1].step.rung) == ("model01_linear", "model01_linear")
+    assert rows[1].step.p == rows[1].step.comparison.p
+    assert rows[2].step == make_rows(ladder)[1].step
+    assert tables.cells(rows[1])[0].startswith("+ ")
+
+
+def test_results_of_another_engine_or_config_are_rows_of_their_own(ladder):
+    """Old results stay, and are neither pooled nor compared with new ones."""
+    generator = np.random.default_rng(2)
+    old = [whole(RUNGS[1], seed, draw(generator, 0.2), engine=1) for seed in range(3)]
+    edited = [
+        whole(RUNGS[1], seed, draw(generator, 0.3), config_sha256="b", ended="2025")
+        for seed in range(3)
+    ]
+    rows = make_rows([*ladder, *old, *edited])
+    assert sorted(row.n for row in rows if row.name == RUNGS[1]) == [3, 3, len(ladder) // 4]
+    assert [row.rung for row in rows if "[engine 1]" in row.rung] == [f"{RUNGS[1]} [engine 1]"]
+    steps = {row.rung: row.step for row in rows if row.step}
+    assert steps == {row.rung: row.step for row in make_rows(ladder) if row.step}
+
+
+def test_one_seed_shows_no_step():
+    generator = np.random.default_rng(3)
+    rows = make_rows([whole(RUNGS[0], 0, draw(generator, 0.2)), whole(RUNGS[1], 0, [1])])
+    step = rows[1].step
+    assert step.p < 0.001
+    assert not step.is_significant
+    assert tables.step_text(step).startswith("~ ")
+    assert tables.step_text(step).endswith("1 seed")
+
+
+def test_board_without_wrong_images_has_no_steps(ladder):
+    bare = [{key: r[key] for key in r if key != "wrong_images"} for r in ladder]
+    assert [row.step for row in make_rows(bare)] == [None] * 4
+
+
+def test_only_images_that_both_score_are_compared():
+    half = whole("a", 0, [5000, 5001], scored=[5000, 10_000])
+    [[a], [b]] = wrong_masks([half], [whole("b", 0, [1, 2, 5001])])
+    assert (len(a), a.sum(), b.sum()) == (5000, 2, 1)
+    other = whole("b", 0, [1], scored=[0, 5000])
+    assert wrong_masks([half], [other]) == [[], []]
+
+
+def test_uncontested_errors_leave_the_contested_images_out():
+    mnist = {"data": {"name": "mnist", "sha256": MNIST_SHA256}}
+    [row] = make_rows([whole("a", 0, [1, 2, 947, 8527], **mnist)])
+    assert (row.errors_mean, row.uncontested_mean) == (4, 2)
+    [row] = make_rows([whole("a", 0, [947])])
+    assert row.uncontested_mean is None  # of other data the numbers mean nothing
+    assert len(contested.ids()) == 15
+
+
+def test_expected_band_holds_what_seeds_do():
+    [row] = make_rows([record(seed=seed, errors=count) for seed, count in enumerate((90, 110))])
+    assert expected_band(row) == (58, 142)
+    [row] = make_rows([record(errors=50)])
+    assert expected_band(row) == (35, 65)
+
+
+@pytest.mark.parametrize(("published", "chance"), [(830, True), (900, False), (2000, False)])
+def test_a_single_published_run_may_be_off_where_a_mean_is_not(published, chance):
+    counts = [780, 790, 800, 810, 820]
+    results = [
+        record(seed=seed, errors=errors, published_accuracy=100 - published / 100)
+        for seed, errors in enumerate(counts)
+    ]
+    [row] = make_rows(results)
+    assert (row.verdict, row.may_be_one_run) == ("better", chance)
+    told = [note for note in tables.notes([row]) if "by chance" in note and row.rung in note]
+    assert bool(told) == chance
