@@ -18,9 +18,9 @@ from mnistladder.config.spec import Config
 from mnistladder.data import datasets
 from mnistladder.engine import inputs, loop, optim, stacking, tensors
 from mnistladder.engine.devices import make_deterministic
-from mnistladder.engine.second_core import Overlap
+from mnistladder.engine.second_core import SecondCore
 from mnistladder.engine.tensors import Digits, load_digits
-from mnistladder.engine.train_state import Member
+from mnistladder.engine.train_state import TrainState
 
 CPU = torch.device("cpu")
 
@@ -37,7 +37,9 @@ class Job:
     steps: int
 
 
-def epoch(members: list[Member], digits: Digits, config: Config, images: int, number: int) -> None:
+def epoch(
+    members: list[TrainState], digits: Digits, config: Config, images: int, number: int
+) -> None:
     """An epoch of the first images, assembled, trained and given back as the ladder does."""
     few = tensors.Images(digits.train.images[:images], digits.train.labels[:images])
     epochs = [
@@ -46,20 +48,23 @@ def epoch(members: list[Member], digits: Digits, config: Config, images: int, nu
     ]
     joined = stacking.join(config, members)
     loop.run_epoch(
-        joined, optim.make_loss(config), epochs, config.batch_size,
+        joined,
+        optim.make_loss(config),
+        epochs,
+        config.batch_size,
         [1e-3] * -(-images // config.batch_size),
         [inputs.stream(seed, "dropout", number) for seed in range(len(members))],
-    )  # fmt: skip
+    )
     stacking.split(joined, members)
 
 
-def timed(job: Job, ready: Callable[[], object], overlap: Overlap | None) -> tuple[float, float]:
+def timed(job: Job, ready: Callable[[], object], overlap: SecondCore | None) -> tuple[float, float]:
     """Start and end of the timed steps, on the clock that all processes share."""
     make_deterministic()
     config = load_rung(job.rung, [f"batch_size={job.batch}", f"precision={job.precision}"]).config
     with tempfile.TemporaryDirectory() as folder:
         digits = load_digits(datasets.find("mnist"), Path(folder), CPU)
-    members = [Member.new(config, seed, digits.statistics, CPU) for seed in range(job.stack)]
+    members = [TrainState.new(config, seed, digits.statistics, CPU) for seed in range(job.stack)]
     if overlap:
         overlap.attach(members[0])
     epoch(members, digits, config, job.warmup * job.batch, 0)
@@ -93,16 +98,22 @@ def side_by_side(processes: int, job: Job) -> float:
 
 def main() -> None:
     options = arguments(
-        processes="side by side", stack="networks as one", rung="any shipped one",
+        processes="side by side",
+        stack="networks as one",
+        rung="any shipped one",
         precision="float32 or bfloat16",
-    )  # fmt: skip
+    )
     processes, stacked = int(options.processes or 1), int(options.stack or 1)
     job = Job(
-        options.rung or "model09_dropout", options.precision or "float32", options.batch, stacked,
-        options.warmup, options.steps // stacked,
-    )  # fmt: skip
+        options.rung or "model09_dropout",
+        options.precision or "float32",
+        options.batch,
+        stacked,
+        options.warmup,
+        options.steps // stacked,
+    )
     if processes == 1 == stacked:
-        with Overlap() as overlap:
+        with SecondCore() as overlap:
             started, ended = timed(job, lambda: None, overlap)
         seconds = ended - started
     else:

@@ -16,7 +16,7 @@ from mnistladder.data import datasets
 from mnistladder.engine import evaluate, inputs
 from mnistladder.engine.devices import make_deterministic
 from mnistladder.engine.tensors import load_digits
-from mnistladder.engine.train_state import Member
+from mnistladder.engine.train_state import TrainState
 
 CPU = torch.device("cpu")
 REPEATS = 5
@@ -36,7 +36,7 @@ def main() -> None:
     config = load_rung("model10_augmentation").config
     with tempfile.TemporaryDirectory() as folder:
         digits = load_digits(datasets.find("mnist"), Path(folder), CPU)
-    member = Member.new(config, 0, digits.statistics, CPU)
+    member = TrainState.new(config, 0, digits.statistics, CPU)
     [phase] = config.phases
 
     def assembly(augment: bool) -> float:

@@ -103,8 +103,10 @@ def outside_training(runs: str) -> float:
         command = ("run", "model02_normalized", "--runs-dir", folder, "--quiet", "--json")
         done = subprocess.run(
             [sys.executable, "-m", "mnistladder", *command],
-            capture_output=True, text=True, check=True,
-        )  # fmt: skip
+            capture_output=True,
+            text=True,
+            check=True,
+        )
         wall = time.perf_counter() - start
         times.append(wall - json.loads(done.stdout)[0]["train_s"])
     return round(median(times), 3)
@@ -123,9 +125,21 @@ def memory(runs: str) -> dict[str, float]:
     """MiB of a process that trains a stack of four with augmentation, and of `import torch`."""
     bare = peak_mib(sys.executable, "-c", "import torch")
     stage = peak_mib(
-        sys.executable, "-m", "mnistladder", "run", "model10_augmentation", "--seeds", "4",
-        "--jobs", "1", "--set", "phases.0.epochs=1", "--runs-dir", f"{runs}/memory", "--quiet",
-    )  # fmt: skip
+        sys.executable,
+        "-m",
+        "mnistladder",
+        "run",
+        "model10_augmentation",
+        "--seeds",
+        "4",
+        "--jobs",
+        "1",
+        "--set",
+        "phases.0.epochs=1",
+        "--runs-dir",
+        f"{runs}/memory",
+        "--quiet",
+    )
     return {"import torch": round(bare), "stack of four": round(stage)}
 
 

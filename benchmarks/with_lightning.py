@@ -45,9 +45,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as root:
         os.chdir(root)  # where it keeps its logs
         trainer = lightning.Trainer(
-            accelerator="cpu", max_steps=options.warmup + options.steps, precision=precision,
+            accelerator="cpu",
+            max_steps=options.warmup + options.steps,
+            precision=precision,
             callbacks=[Clock(window)],
-        )  # fmt: skip
+        )
         trainer.fit(Module(), loader)
     window.print()
 

@@ -31,28 +31,59 @@ MUTANTS = [
         "no fsync of folders", "storage", "disk.sync_folder(path.parent)", "pass", "test_faults.py"
     ),
     Mutant(
-        "no fsync above new folders", "storage", "disk.sync_folder(folder.parent)", "pass",
+        "no fsync above new folders",
+        "storage",
+        "disk.sync_folder(folder.parent)",
+        "pass",
         "test_faults.py",
     ),
     Mutant("no lock", "storage", "held.acquire(timeout=0)", "pass", "test_concurrency.py"),
     Mutant(
-        "no hash of files", "storage", "!= sha256:", "!= sha256 and not content:",
+        "no hash of files",
+        "storage",
+        "!= sha256:",
+        "!= sha256 and not content:",
         "test_stage_store.py",
     ),
-    Mutant("no hash of records", "sealed", "if digest(record) != sha256:", "if False:",
-           "test_results.py"),
-    Mutant("records are overwritten", "storage", "disk.link(temporary, path)",
-           "disk.replace(temporary, path)", "test_storage.py"),
-    Mutant("written in place", "storage", "disk.replace(temporary, path)",
-           "path.write_bytes(content)", "test_storage.py"),
-    Mutant("seeds do not depend on the epoch", "seeds", "{purpose} {epoch}", "{purpose}",
-           "test_loop.py"),
-    Mutant("seeds do not depend on the purpose", "seeds", "{seed} {purpose}", "{seed}",
-           "test_seeds.py"),
-    Mutant("moments are not stored", "engine/train_state",
-           "self.optimizer.load_state_dict(", "(lambda x: 0)(",
-           "test_trainer.py"),
-]  # fmt: skip
+    Mutant(
+        "no hash of records",
+        "sealed",
+        "if digest(record) != sha256:",
+        "if False:",
+        "test_results.py",
+    ),
+    Mutant(
+        "records are overwritten",
+        "storage",
+        "disk.link(temporary, path)",
+        "disk.replace(temporary, path)",
+        "test_storage.py",
+    ),
+    Mutant(
+        "written in place",
+        "storage",
+        "disk.replace(temporary, path)",
+        "path.write_bytes(content)",
+        "test_storage.py",
+    ),
+    Mutant(
+        "seeds do not depend on the epoch",
+        "seeds",
+        "{purpose} {epoch}",
+        "{purpose}",
+        "test_loop.py",
+    ),
+    Mutant(
+        "seeds do not depend on the purpose", "seeds", "{seed} {purpose}", "{seed}", "test_seeds.py"
+    ),
+    Mutant(
+        "moments are not stored",
+        "engine/train_state",
+        "self.optimizer.load_state_dict(",
+        "(lambda x: 0)(",
+        "test_trainer.py",
+    ),
+]
 
 
 def passes(tests: list[str], mutant: Mutant | None = None) -> bool:
@@ -68,8 +99,10 @@ def passes(tests: list[str], mutant: Mutant | None = None) -> bool:
         done = subprocess.run(
             [sys.executable, "-m", "pytest", "-q", "-x", *(f"tests/{name}" for name in tests)],
             cwd=copy,
-            env={**os.environ, "PYTHONPATH": str(copy / "src")}, capture_output=True, check=False,
-        )  # fmt: skip
+            env={**os.environ, "PYTHONPATH": str(copy / "src")},
+            capture_output=True,
+            check=False,
+        )
     return done.returncode == 0
 
 

@@ -17,9 +17,17 @@ from mnistladder.model.layers import (
 )
 
 LAYERS = (
-    Normalize(), MaxPool(), Conv(out=4), Relu(), Conv(out=6, stride=2), Relu(), BatchNorm(),
-    Dropout(p=0.2), Flatten(), Dense(out=10),
-)  # fmt: skip
+    Normalize(),
+    MaxPool(),
+    Conv(out=4),
+    Relu(),
+    Conv(out=6, stride=2),
+    Relu(),
+    BatchNorm(),
+    Dropout(p=0.2),
+    Flatten(),
+    Dense(out=10),
+)
 
 
 def tiny(**changes):

@@ -32,9 +32,11 @@ def draws(ranges, count, seed=0):
     zooms = 1 + ranges.zoom * np.stack(rest[:2], 1)
     shifts = ranges.shift_px * np.stack(rest[2:], 1)
     return (
-        angle * math.radians(ranges.rotate_deg), shear * math.radians(ranges.shear_deg), zooms,
+        angle * math.radians(ranges.rotate_deg),
+        shear * math.radians(ranges.shear_deg),
+        zooms,
         shifts,
-    )  # fmt: skip
+    )
 
 
 def reference(image, angle, shear, zooms, shift, interpolation):

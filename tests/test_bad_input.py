@@ -18,10 +18,14 @@ from mnistladder.errors import ExitCode, UserError
 
 CORPUS = Path(__file__).parent / "bad_configs"
 BINARY = {
-    "empty": "expected a mapping of keys, found nothing", "utf_16": "not UTF-8 text",
-    "invalid_utf_8": "not UTF-8 text", "latin_1": "not UTF-8 text", "png": "not UTF-8 text",
-    "gzip": "not UTF-8 text", "nul_byte": "control characters are not allowed",
-}  # fmt: skip
+    "empty": "expected a mapping of keys, found nothing",
+    "utf_16": "not UTF-8 text",
+    "invalid_utf_8": "not UTF-8 text",
+    "latin_1": "not UTF-8 text",
+    "png": "not UTF-8 text",
+    "gzip": "not UTF-8 text",
+    "nul_byte": "control characters are not allowed",
+}
 FILES = sorted(CORPUS.glob("*.yaml"))
 
 
@@ -51,9 +55,13 @@ def test_whole_corpus_at_once_creates_nothing_and_stays_small(tmp_path):
     limit = 2**30
     done = subprocess.run(
         [sys.executable, "-m", "mnistladder", "validate", *map(str, FILES)],
-        cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (limit, limit)),
-    )  # fmt: skip
+    )
     assert done.returncode == ExitCode.USAGE
     assert "Traceback" not in done.stderr
     assert "\x1b" not in done.stderr
@@ -95,9 +103,14 @@ VALUES = st.one_of(st.text(), st.sampled_from(["[", "{a: 1}", "!!x y", "&a 1", "
 
 
 def test_unknown_keys_are_told_in_every_part_of_a_config(tmp_path):
-    parts = {"phases.0": "", "phases.0.lr": "{from: 1, to: 2}", "augment": "{}",
-             "optimizer": "{name: sgd}", "published": "{accuracy: 1}",
-             "expect": "{errors: [1, 2]}"}  # fmt: skip
+    parts = {
+        "phases.0": "",
+        "phases.0.lr": "{from: 1, to: 2}",
+        "augment": "{}",
+        "optimizer": "{name: sgd}",
+        "published": "{accuracy: 1}",
+        "expect": "{errors: [1, 2]}",
+    }
     for part, value in parts.items():
         given = [f"{part}={value}"] * bool(value)
         with pytest.raises(UserError, match="unknown key `bogus`"):

@@ -20,8 +20,12 @@ from mnistladder.runs import leaderboard, results
 
 BOARD = Path(__file__).parents[1] / "results"
 SEEDS = {  # rung number -> seeds declared before the first of them was trained
-    **dict.fromkeys(range(1, 10), 10), 10: 5, 11: 5, 12: 2, 13: 2,
-}  # fmt: skip
+    **dict.fromkeys(range(1, 10), 10),
+    10: 5,
+    11: 5,
+    12: 2,
+    13: 2,
+}
 
 
 @pytest.fixture(scope="module")
@@ -35,8 +39,10 @@ def rows(records):
 
 
 def test_every_rung_and_variant_has_its_seeds_from_0_on(records):
-    seeds = {name: [r["seed"] for r in records if r["rung"] == name] for name in
-             (*shipped_names(), *variant_names())}  # fmt: skip
+    seeds = {
+        name: [r["seed"] for r in records if r["rung"] == name]
+        for name in (*shipped_names(), *variant_names())
+    }
     counts = Counter(record["rung"] for record in records)
     assert counts == {name: len(found) for name, found in seeds.items()}
     assert all(found == list(range(len(found))) for found in seeds.values())
@@ -91,8 +97,11 @@ def test_compare_says_more_or_fewer(tmp_path):
 def test_compare_can_be_had_from_the_wrong_images_by_scipy(records, pair):
     done = subprocess.run(
         [sys.executable, "-m", "mnistladder", "compare", *pair, "--json", "--runs-dir", str(BOARD)],
-        capture_output=True, text=True, check=True, env={**os.environ, "NO_COLOR": "1"},
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "NO_COLOR": "1"},
+    )
     found = json.loads(done.stdout)
     wrong = [[r["wrong_images"] for r in records if r["rung"] == name] for name in pair]
     counts = [[len(each) for each in group] for group in wrong]
@@ -103,8 +112,12 @@ def test_compare_can_be_had_from_the_wrong_images_by_scipy(records, pair):
     rates = [np.bincount(np.concatenate(group), minlength=10_000) / len(group) for group in wrong]
     difference = rates[0] - rates[1]
     flips = stats.permutation_test(
-        (difference[difference != 0],), np.sum, permutation_type="samples", n_resamples=9999,
-        rng=np.random.default_rng(1), vectorized=True,
-    )  # fmt: skip
+        (difference[difference != 0],),
+        np.sum,
+        permutation_type="samples",
+        n_resamples=9999,
+        rng=np.random.default_rng(1),
+        vectorized=True,
+    )
     assert found["tests"]["permutation"] == pytest.approx(flips.pvalue, abs=0.01)
     assert found["p"] == max(found["tests"].values())

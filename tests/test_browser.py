@@ -17,9 +17,14 @@ TOP = Path(__file__).parents[1]
 PAGE = TOP / "docs" / "report.html"
 SHOTS = TOP / "build" / "screenshots"
 QUIET = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
-    "--disable-background-networking", "--disable-component-update",
-]  # fmt: skip
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-sync",
+    "--disable-background-networking",
+    "--disable-component-update",
+]
 WIDTHS = {"desk": 1280, "telephone": 390}
 
 pytestmark = pytest.mark.skipif(
@@ -98,8 +103,9 @@ def test_table_has_thirteen_rows_with_the_numbers_of_the_board(show):
     for number in range(13):
         name, _, n, errors, *_ = lines.nth(number).locator("th, td").all_inner_texts()
         assert (n, float(errors.split()[0])) == (
-            str(rows[name].n), pytest.approx(rows[name].errors_mean, abs=0.05),
-        )  # fmt: skip
+            str(rows[name].n),
+            pytest.approx(rows[name].errors_mean, abs=0.05),
+        )
 
 
 def test_keys_lead_from_rung_to_rung_and_back(show):

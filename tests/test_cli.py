@@ -19,9 +19,14 @@ def mnistladder(*arguments, cwd, **environment):
     """Runs the command line in a folder; the completed process, its output as text."""
     command = [sys.executable, "-m", "mnistladder", *map(str, arguments)]
     return subprocess.run(
-        command, cwd=cwd, env={**os.environ, "NO_COLOR": "1", **environment},
-        capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
+        command,
+        cwd=cwd,
+        env={**os.environ, "NO_COLOR": "1", **environment},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -78,10 +83,20 @@ def test_stored_result_is_returned_without_importing_torch(climbed, digits_dir):
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["list"], ["report"], ["show", "model09_dropout"], ["schema"],
-                  ["validate", "model01_linear"], ["ladder", "--help"], ["run", "--help"],
-                  ["layers"], ["leaderboard"]],
-)  # fmt: skip
+    "arguments",
+    [
+        ["--help"],
+        ["list"],
+        ["report"],
+        ["show", "model09_dropout"],
+        ["schema"],
+        ["validate", "model01_linear"],
+        ["ladder", "--help"],
+        ["run", "--help"],
+        ["layers"],
+        ["leaderboard"],
+    ],
+)
 def test_commands_that_look_never_import_torch(tmp_path, arguments):
     code = (
         f"import sys, mnistladder.cli as c; sys.argv = ['mnistladder', *{arguments!r}]\n"
@@ -234,8 +249,10 @@ def test_five_mistakes_get_five_lines_and_create_nothing(tmp_path):
         f"broken.yaml:{place}" for place in ("3:5", "4:20", "6:18", "7:13", "9:17")
     ]
     suggested = ["`normalize`", "`kernel`", None, None, "`lr`"]
-    assert all(word is None or f"did you mean {word}?" in line
-               for word, line in zip(suggested, lines, strict=True))  # fmt: skip
+    assert all(
+        word is None or f"did you mean {word}?" in line
+        for word, line in zip(suggested, lines, strict=True)
+    )
     assert [path.name for path in tmp_path.iterdir()] == ["broken.yaml"]
 
 

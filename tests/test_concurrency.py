@@ -78,12 +78,29 @@ def test_killed_writers_lose_nothing_they_told_of(tmp_path, thorough):
 
 
 def ladder(runs, digits_dir):
-    command = [sys.executable, "-m", "mnistladder", "ladder", "2-3", "--seeds", "2", "--jobs", "1",
-               "--json", "--data-dir", str(digits_dir), "--runs-dir", str(runs)]  # fmt: skip
+    command = [
+        sys.executable,
+        "-m",
+        "mnistladder",
+        "ladder",
+        "2-3",
+        "--seeds",
+        "2",
+        "--jobs",
+        "1",
+        "--json",
+        "--data-dir",
+        str(digits_dir),
+        "--runs-dir",
+        str(runs),
+    ]
     return subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
         env={**os.environ, "NO_COLOR": "1"},
-    )  # fmt: skip
+    )
 
 
 RUNGS = ("model02_normalized", "model03_hidden")

@@ -11,7 +11,7 @@ from mnistladder.config.spec import Adam, Augment
 from mnistladder.data import datasets
 from mnistladder.engine import inputs, loop, optim
 from mnistladder.engine.tensors import Images
-from mnistladder.engine.train_state import Member
+from mnistladder.engine.train_state import TrainState
 from mnistladder.model import network
 from mnistladder.model.layers import Conv, Dense, Dropout
 
@@ -99,9 +99,14 @@ def test_dropout_and_augmentation_are_the_articles():
 def test_annealing_plan_is_the_articles():
     plans = [load_rung(name).config.phases for name in NAMES[10:]]
     expected = [
-        (1, 1e-4, False), (3, 1e-2, False), (4, 1e-2, True), (5, 1e-3, True), (5, 1e-4, True),
-        (5, 1e-5, True), (5, 1e-7, True),
-    ]  # fmt: skip
+        (1, 1e-4, False),
+        (3, 1e-2, False),
+        (4, 1e-2, True),
+        (5, 1e-3, True),
+        (5, 1e-4, True),
+        (5, 1e-5, True),
+        (5, 1e-7, True),
+    ]
     assert [(phase.epochs, phase.lr, phase.augment) for phase in plans[0]] == expected
     assert plans[1] == plans[0] == plans[2][:7]
     last = plans[2][7]
@@ -122,15 +127,19 @@ def test_rungs_that_share_networks_have_the_same_recipe():
 def test_one_step_on_real_digits_gives_a_finite_loss_and_moves_every_weight(name, few):
     config = load_rung(name).config
     phase = config.phases[-1].model_copy(update={"epochs": 1})
-    member = Member.new(config, 0, STATISTICS, torch.device("cpu"))
+    member = TrainState.new(config, 0, STATISTICS, torch.device("cpu"))
     parameters = list(member.network.parameters())
     before = [parameter.detach().clone() for parameter in parameters]
     epochs = inputs.assemble_epoch(few, few, config, phase, 0, 0)
     steps = -(-len(epochs) // config.batch_size)
     loss = loop.run_epoch(
-        member, optim.make_loss(config), [epochs], config.batch_size, [1e-3] * steps,
+        member,
+        optim.make_loss(config),
+        [epochs],
+        config.batch_size,
+        [1e-3] * steps,
         [inputs.stream(0, "dropout", 0)],
-    ).item()  # fmt: skip
+    ).item()
     assert math.isfinite(loss)
     assert 0 < loss < 17
     assert not any(torch.equal(a, b) for a, b in zip(before, parameters, strict=True))

@@ -10,9 +10,13 @@ from mnistladder.sealed import digest
 
 @pytest.mark.parametrize(
     ("name", "expected"),
-    [("model01_linear", 7_840), ("model04_deep", 784 * 200 + 2 * 200 * 200 + 2000),
-     ("model05_conv", 28 * 28 * 9 * (7 + 49 + 49) + 7 * 784 * 10), ("model09_dropout", 2_419_752)],
-)  # fmt: skip
+    [
+        ("model01_linear", 7_840),
+        ("model04_deep", 784 * 200 + 2 * 200 * 200 + 2000),
+        ("model05_conv", 28 * 28 * 9 * (7 + 49 + 49) + 7 * 784 * 10),
+        ("model09_dropout", 2_419_752),
+    ],
+)
 def test_multiply_adds_count_convolutions_and_dense_layers(name, expected):
     assert cost.multiply_adds(load_rung(name).config) == expected
 

@@ -12,8 +12,15 @@ from mnistladder.report import curves
 def record(rung, losses, seed=0, **changes):
     curve = {"loss": losses, "test_accuracy": [90.0] * len(losses)}
     known = {"data": {"name": "mnist", "sha256": MNIST_SHA256}, "config_sha256": "a"}
-    return {"rung": rung, "overrides": [], "title": "T", "seed": seed, "curve": curve,
-            **known, **changes}  # fmt: skip
+    return {
+        "rung": rung,
+        "overrides": [],
+        "title": "T",
+        "seed": seed,
+        "curve": curve,
+        **known,
+        **changes,
+    }
 
 
 def test_distance_is_the_mean_log_ratio_over_common_epochs():
@@ -46,9 +53,12 @@ def test_seeds_are_averaged_and_what_has_no_log_has_no_distance():
 def test_other_data_and_edited_configs_have_tables_of_their_own():
     log = curves.published()["model02_normalized"]["loss"]
     other = {"data": {"name": "other", "sha256": "0"}}
-    first, second, third = curves.beside_published([
-        record("model02_normalized", log[:4], config_sha256="b"),
-        record("model02_normalized", log), record("model02_normalized", log, **other),
-    ])  # fmt: skip
+    first, second, third = curves.beside_published(
+        [
+            record("model02_normalized", log[:4], config_sha256="b"),
+            record("model02_normalized", log),
+            record("model02_normalized", log, **other),
+        ]
+    )
     distances = [table["distance"] for table in (first, second, third)]
     assert sorted(distances, key=str) == [0, 0, None]

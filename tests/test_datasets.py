@@ -32,11 +32,29 @@ def test_shipped_mnist_has_its_hash_shapes_and_counts(mnist):
     assert mnist.train.images.shape == (60_000, 28, 28)
     assert mnist.test.images.shape == (10_000, 28, 28)
     assert datasets.Dataset.class_counts(mnist.train) == [
-        5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949,
-    ]  # fmt: skip
+        5923,
+        6742,
+        5958,
+        6131,
+        5842,
+        5421,
+        5918,
+        6265,
+        5851,
+        5949,
+    ]
     assert datasets.Dataset.class_counts(mnist.test) == [
-        980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009,
-    ]  # fmt: skip
+        980,
+        1135,
+        1032,
+        1010,
+        982,
+        892,
+        958,
+        1028,
+        974,
+        1009,
+    ]
 
 
 def test_shipped_mnist_has_the_published_mean_and_deviation(mnist):
@@ -126,12 +144,14 @@ def test_broken_file_is_told(folder, name, change, expected):
 @pytest.mark.parametrize(
     "change",
     [
-        lambda packed: packed[:-9], lambda packed: b"not gzip", lambda packed: b"",
+        lambda packed: packed[:-9],
+        lambda packed: b"not gzip",
+        lambda packed: b"",
         lambda packed: packed[:-8] + b"\0\0\0\0" + packed[-4:],
         lambda packed: packed[:12] + b"\xff\xff\xff" + packed[15:],
     ],
     ids=["cut", "not gzip", "empty", "wrong check sum", "wrong content"],
-)  # fmt: skip
+)
 def test_broken_gzip_file_is_told(folder, change):
     path = folder / IMAGES
     packed = folder / f"{IMAGES}.gz"

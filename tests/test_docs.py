@@ -12,7 +12,7 @@ import torch
 from mnistladder.cli import app
 from mnistladder.config.spec import Phase, Ramp
 from mnistladder.ladder.trainer import Trainer
-from mnistladder.runs.stage_store import Members
+from mnistladder.runs.stage_store import StageStore
 
 TOP = Path(__file__).parents[1]
 README = (TOP / "README.md").read_text()
@@ -21,8 +21,11 @@ README = (TOP / "README.md").read_text()
 def test_generated_parts_are_current():
     done = subprocess.run(
         [sys.executable, "scripts/docs.py", "--check"],
-        cwd=TOP, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        cwd=TOP,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -66,8 +69,8 @@ def test_fields_of_a_history_row_are_those_in_the_readme(tmp_path, source):
     ramp = Ramp(**{"from": 1e-2}, to=1e-3, per="step")
     config = small.tiny(phases=(*small.phases(1), Phase(epochs=1, lr=ramp)))
     stage = small.first_stage(config, source)
-    Trainer(Members(tmp_path), torch.device("cpu"), lambda event: None).train([stage])
-    for row in Members(tmp_path).history(stage.key):
+    Trainer(StageStore(tmp_path), torch.device("cpu"), lambda event: None).train([stage])
+    for row in StageStore(tmp_path).history(stage.key):
         assert {*row} == {name for cell in cells for name in re.findall(r"`(\w+)`", cell)}
         assert row["images"] == 512
     assert (row["epoch"], row["phase"]) == (2, 1)

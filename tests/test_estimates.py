@@ -13,7 +13,7 @@ from mnistladder.config import cost
 from mnistladder.config.loading import load_rung
 from mnistladder.config.spec import Rung
 from mnistladder.ladder import estimates, timing
-from mnistladder.ladder.attempts import Target
+from mnistladder.ladder.attempts import Attempt
 from mnistladder.ladder.climb import Ladder
 from mnistladder.ladder.executors import InProcess
 from mnistladder.ladder.speeds import Calibration, Speed
@@ -25,12 +25,12 @@ WIDE = (Normalize(), Conv(out=16), Relu(), MaxPool(), Conv(out=16), Flatten(), D
 ATTEMPTS = 4  # another process may take the core away for a second, now or then
 
 
-def targets(source):
+def attempts(source):
     """Four seeds of one plan, which are stacked, and two plans more."""
     tiny, dense = small.tiny(phases=small.phases(20)), small.tiny(model=DENSE)
     wide = small.tiny(model=WIDE, phases=small.phases(4))
     plans = [("tiny", tiny, seed) for seed in range(4)] + [("dense", dense, 0), ("wide", wide, 0)]
-    return [Target(Rung(name, config), seed, source) for name, config, seed in plans]
+    return [Attempt(Rung(name, config), seed, source) for name, config, seed in plans]
 
 
 def climb_seconds(ladder):
@@ -42,7 +42,7 @@ def climb_seconds(ladder):
 
 def expected_and_found(source, runs):
     known = Calibration(runs, "cpu")
-    ladder = Ladder(targets(source), runs, 4)
+    ladder = Ladder(attempts(source), runs, 4)
     estimates.calibrate(ladder, 1, known, lambda config, n: timing.measure(config, n, CPU, runs))
     assert len(known.speeds) == 3
     expected = estimates.estimate(ladder, 1, known, source.sizes()).wall_s
@@ -88,10 +88,19 @@ def test_memory_is_within_a_factor_of_one_and_a_half(tmp_path, digits_dir, rung,
     start = peak_mib()
     options = ["phases.0.epochs=1", *options]
     found = peak_mib(
-        "run", rung, "--data-dir", digits_dir, "--quiet", "--jobs", "1",
-        "--seeds", networks, "--runs-dir", tmp_path,
+        "run",
+        rung,
+        "--data-dir",
+        digits_dir,
+        "--quiet",
+        "--jobs",
+        "1",
+        "--seeds",
+        networks,
+        "--runs-dir",
+        tmp_path,
         *(f"--set={option}" for option in options),
-    )  # fmt: skip
+    )
     expected = cost.peak_mib(load_rung(rung, options).config, networks, 768, start)
     assert 1 / 1.5 < expected / found < 1.5
     assert 1 / 2 < (expected - start) / (found - start) < 2
@@ -100,20 +109,20 @@ def test_memory_is_within_a_factor_of_one_and_a_half(tmp_path, digits_dir, rung,
 def test_wall_time_is_shared_out_but_never_shorter_than_the_longest_chain(tmp_path, source):
     plan = small.phases(1, 1, pseudo_per_batch=16)
     config = small.tiny(phases=plan, pool="test")
-    ladder = Ladder([Target(Rung("13", config), 0, source)], tmp_path)
+    ladder = Ladder([Attempt(Rung("13", config), 0, source)], tmp_path)
     known = Calibration(tmp_path, "cpu")
     known.add(config, 1, Speed(0.01, 0.0, 0.0, 0.0))
     one, many = (estimates.estimate(ladder, workers, known, (600, 100)) for workers in (1, 8))
     assert one.wall_s == many.wall_s == sum(one.stages.values())  # one stage after the other
-    ladder = Ladder([Target(Rung("2", small.tiny()), seed, source) for seed in range(8)], tmp_path)
+    ladder = Ladder([Attempt(Rung("2", small.tiny()), seed, source) for seed in range(8)], tmp_path)
     one, many = (estimates.estimate(ladder, workers, known, (600, 100)) for workers in (1, 8))
     assert one.wall_s == 8 * many.wall_s
 
 
 def test_stored_stages_cost_nothing(tmp_path, source):
-    ladder = Ladder([Target(Rung("2", small.tiny(phases=small.phases(1))), 0, source)], tmp_path)
+    ladder = Ladder([Attempt(Rung("2", small.tiny(phases=small.phases(1))), 0, source)], tmp_path)
     climb_seconds(ladder)
-    again = Ladder(ladder.targets, tmp_path)
+    again = Ladder(ladder.attempts, tmp_path)
     known = Calibration(tmp_path, "cpu")
     assert estimates.is_calibrated(again, 1, known)
     assert estimates.estimate(again, 1, known, (600, 100)).stages == {}

@@ -3,7 +3,7 @@
 import pytest
 
 from mnistladder.config.loading import load_rung
-from mnistladder.ladder.attempts import Target
+from mnistladder.ladder.attempts import Attempt
 from mnistladder.ladder.climb import Climbed, Ladder
 from mnistladder.ladder.executors import InProcess
 
@@ -52,9 +52,9 @@ phases:
 def test_network_written_in_yaml_alone_trains(tmp_path, source, text, parameters, errors):
     path = tmp_path / "mine.yaml"
     path.write_text(text)
-    target = Target(load_rung(str(path)), 0, source)
-    assert target.rung.config.parameters == parameters
-    ladder = Ladder([target], tmp_path / "runs")
+    attempt = Attempt(load_rung(str(path)), 0, source)
+    assert attempt.rung.config.parameters == parameters
+    ladder = Ladder([attempt], tmp_path / "runs")
     [outcome] = ladder.climb(InProcess(tmp_path / "runs", "cpu", print), print)
     assert isinstance(outcome, Climbed)
     assert outcome.record["errors"] < errors, "guessing makes 230 errors of 256"

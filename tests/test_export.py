@@ -26,7 +26,7 @@ from mnistladder.model import layers, network
 from mnistladder.model.ensemble import Ensemble
 from mnistladder.model.shapes import layer_table
 from mnistladder.runs import ensembles, predictions, results
-from mnistladder.runs.stage_store import Members
+from mnistladder.runs.stage_store import StageStore
 
 MNIST = datasets.find("mnist")
 KINDS = list(export.WRITERS)
@@ -79,15 +79,26 @@ def test_every_architecture_is_exported(images, name, kind):
 
 
 MAPS = (  # every layer that takes feature maps, with paddings that no rung has
-    layers.Normalize(mean=30.0, std=70.0), layers.Relu(), layers.MaxPool(size=3, stride=2),
-    layers.Conv(out=4, kernel=2, stride=3), layers.BatchNorm(), layers.Gelu(), layers.Silu(),
-    layers.Conv(out=8, kernel=4, groups=4, bias=False), layers.LeakyRelu(slope=0.3),
-    layers.AvgPool(size=2, stride=1), layers.Conv(out=8, padding="valid"), layers.Tanh(),
-)  # fmt: skip
+    layers.Normalize(mean=30.0, std=70.0),
+    layers.Relu(),
+    layers.MaxPool(size=3, stride=2),
+    layers.Conv(out=4, kernel=2, stride=3),
+    layers.BatchNorm(),
+    layers.Gelu(),
+    layers.Silu(),
+    layers.Conv(out=8, kernel=4, groups=4, bias=False),
+    layers.LeakyRelu(slope=0.3),
+    layers.AvgPool(size=2, stride=1),
+    layers.Conv(out=8, padding="valid"),
+    layers.Tanh(),
+)
 FEATURES = (
-    layers.Dense(out=12, bias=False), layers.BatchNorm(eps=1e-5), layers.Dropout(p=0.5),
-    layers.Sigmoid(), layers.Dense(out=10),
-)  # fmt: skip
+    layers.Dense(out=12, bias=False),
+    layers.BatchNorm(eps=1e-5),
+    layers.Dropout(p=0.5),
+    layers.Sigmoid(),
+    layers.Dense(out=10),
+)
 BETWEEN = (layers.Flatten(), layers.GlobalAvgPool(), layers.GlobalMaxPool())
 
 
@@ -115,8 +126,20 @@ def climbed(tmp_path_factory, digits_dir):
             there = (digits_dir if name.startswith("train") else datasets.MNIST_DIR) / name
             there = there if there.exists() else there.with_name(f"{name}.gz")
             (mixed / there.name).write_bytes(there.read_bytes())
-    done = call("run", "model06_maxpool", "--set", "members=2", "--set", "phases.0.epochs=3",
-                "--jobs", "1", "--quiet", "--data-dir", mixed, cwd=folder)  # fmt: skip
+    done = call(
+        "run",
+        "model06_maxpool",
+        "--set",
+        "members=2",
+        "--set",
+        "phases.0.epochs=3",
+        "--jobs",
+        "1",
+        "--quiet",
+        "--data-dir",
+        mixed,
+        cwd=folder,
+    )
     assert done.returncode == 0
     return folder
 
@@ -124,17 +147,20 @@ def climbed(tmp_path_factory, digits_dir):
 @pytest.mark.parametrize("kind", KINDS)
 def test_all_test_images_are_predicted_as_by_the_stored_networks(climbed, kind):
     [record] = results.all_results(climbed / "runs")
-    done = call("export", record["result_id"], "--to", kind, "--data-dir", "mixed", "--json",
-                cwd=climbed)  # fmt: skip
+    done = call(
+        "export", record["result_id"], "--to", kind, "--data-dir", "mixed", "--json", cwd=climbed
+    )
     assert (done.returncode, done.stderr) == (0, "")
     about = json.loads(done.stdout)
     assert (about["same_predictions"], about["predictions"], about["networks"]) == (
-        10_000, 10_000, 2,
-    )  # fmt: skip
+        10_000,
+        10_000,
+        2,
+    )
     path = climbed / about["file"]
     assert about["bytes"] == path.stat().st_size
     found = export.probabilities(path.read_bytes(), kind, MNIST.load().test.images)
-    stored = predictions.averaged(record, Members(climbed / "runs"))
+    stored = predictions.averaged(record, StageStore(climbed / "runs"))
     assert (found.argmax(1) == stored.argmax(1)).all()
     assert len(set(found.argmax(1))) == 10  # they have learnt something
     assert found == pytest.approx(stored, abs=1e-5)
@@ -159,8 +185,16 @@ def test_snippet_of_the_readme_runs_and_says_the_same(images, tmp_path, kind, sn
 
 def test_existing_file_is_kept_unless_forced(climbed):
     [record] = results.all_results(climbed / "runs")
-    arguments = ["export", record["result_id"], "--to", "safetensors", "--data-dir", "mixed",
-                 "--output", "mine.bin"]  # fmt: skip
+    arguments = [
+        "export",
+        record["result_id"],
+        "--to",
+        "safetensors",
+        "--data-dir",
+        "mixed",
+        "--output",
+        "mine.bin",
+    ]
     (climbed / "mine.bin").write_text("mine")
     refused = call(*arguments, cwd=climbed)
     assert refused.returncode == ExitCode.USAGE
@@ -173,8 +207,17 @@ def test_existing_file_is_kept_unless_forced(climbed):
 def test_link_that_leads_nowhere_is_not_replaced_either(climbed):
     [record] = results.all_results(climbed / "runs")
     (climbed / "link.pt2").symlink_to(climbed / "nowhere")
-    done = call("export", record["result_id"], "--to", "pt2", "--data-dir", "mixed",
-                "--output", "link.pt2", cwd=climbed)  # fmt: skip
+    done = call(
+        "export",
+        record["result_id"],
+        "--to",
+        "pt2",
+        "--data-dir",
+        "mixed",
+        "--output",
+        "link.pt2",
+        cwd=climbed,
+    )
     assert (done.returncode, done.stdout) == (ExitCode.USAGE, "")
     assert (climbed / "link.pt2").is_symlink()
 
@@ -182,8 +225,18 @@ def test_link_that_leads_nowhere_is_not_replaced_either(climbed):
 @pytest.mark.parametrize("output", [".", "mixed", "/"])
 def test_folder_is_no_file_to_write_to(climbed, output):
     [record] = results.all_results(climbed / "runs")
-    done = call("export", record["result_id"], "--to", "pt2", "--data-dir", "mixed",
-                "--output", output, "--force", cwd=climbed)  # fmt: skip
+    done = call(
+        "export",
+        record["result_id"],
+        "--to",
+        "pt2",
+        "--data-dir",
+        "mixed",
+        "--output",
+        output,
+        "--force",
+        cwd=climbed,
+    )
     assert done.returncode == ExitCode.USAGE
     assert done.stderr == f"{output}: is a folder; give the --output a name"
 
@@ -203,8 +256,9 @@ def test_data_that_a_result_was_not_measured_on_are_refused(climbed, digits_dir,
 def test_networks_that_are_not_stored_cannot_be_exported(climbed, tmp_path):
     shutil.copytree(climbed / "runs" / "results", tmp_path / "runs" / "results")
     [record] = results.all_results(tmp_path / "runs")
-    done = call("export", record["result_id"], "--to", "pt2", "--data-dir", climbed / "mixed",
-                cwd=tmp_path)  # fmt: skip
+    done = call(
+        "export", record["result_id"], "--to", "pt2", "--data-dir", climbed / "mixed", cwd=tmp_path
+    )
     assert done.returncode == ExitCode.USAGE
     assert "2 of its networks are not in" in done.stderr
 
@@ -223,8 +277,17 @@ def test_file_that_says_something_else_is_not_written(climbed, monkeypatch):
         return networks
 
     monkeypatch.setattr(ensembles, "load", changed)
-    done = call("export", record["result_id"], "--to", "pt2", "--data-dir", "mixed",
-                "--output", "other.pt2", cwd=climbed)  # fmt: skip
+    done = call(
+        "export",
+        record["result_id"],
+        "--to",
+        "pt2",
+        "--data-dir",
+        "mixed",
+        "--output",
+        "other.pt2",
+        cwd=climbed,
+    )
     assert (done.returncode, done.stdout) == (ExitCode.FAILED, "")
     assert "other.pt2: not written: " in done.stderr
     assert not (climbed / "other.pt2").exists()
@@ -233,9 +296,7 @@ def test_file_that_says_something_else_is_not_written(climbed, monkeypatch):
 def remade(content, **about):
     """The file with other metadata."""
     header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
-    return safetensors.save(
-        safetensors.load(content), {**header["__metadata__"], **about}
-    )  # fmt: skip
+    return safetensors.save(safetensors.load(content), {**header["__metadata__"], **about})
 
 
 DAMAGES = {
@@ -253,9 +314,10 @@ DAMAGES = {
     ),
     "no network": (lambda content: remade(content, weights_sha256="[]"), "0 weights"),
     "too many": (
-        lambda content: remade(content, weights_sha256=json.dumps(["0"] * 10**6)), "weights, which"
+        lambda content: remade(content, weights_sha256=json.dumps(["0"] * 10**6)),
+        "weights, which",
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", DAMAGES)
@@ -301,8 +363,19 @@ def test_exported_weights_know_whose_they_are():
 def test_nothing_is_said_while_exporting(tmp_path, climbed):
     """The libraries' own chatter reaches neither stream."""
     [record] = results.all_results(climbed / "runs")
-    command = [sys.executable, "-m", "mnistladder", "export", record["result_id"], "--to", "onnx",
-               "--data-dir", "mixed", "--output", str(tmp_path / "a.onnx")]  # fmt: skip
+    command = [
+        sys.executable,
+        "-m",
+        "mnistladder",
+        "export",
+        record["result_id"],
+        "--to",
+        "onnx",
+        "--data-dir",
+        "mixed",
+        "--output",
+        str(tmp_path / "a.onnx"),
+    ]
     done = subprocess.run(command, cwd=climbed, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert len(done.stdout.splitlines()) == 4

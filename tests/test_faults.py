@@ -19,32 +19,37 @@ from mnistladder.config.spec import Rung
 from mnistladder.data import datasets, idx
 from mnistladder.errors import ExitCode, ResourceError
 from mnistladder.ladder import provenance
-from mnistladder.ladder.attempts import Target
+from mnistladder.ladder.attempts import Attempt
 from mnistladder.ladder.climb import Climbed, Ladder
 from mnistladder.ladder.events import EpochDone
 from mnistladder.ladder.executors import InProcess
 from mnistladder.runs import leaderboard, results
-from mnistladder.runs.stage_store import Members
+from mnistladder.runs.stage_store import StageStore
 
 CPU = torch.device("cpu")
 PLAN = small.tiny(phases=small.phases(1, 1))
 FAULTS = [
-    {"crash": "before"}, {"crash": "after"},
-    {"crash": "before", "power": 1}, {"crash": "before", "power": 2},
-    {"crash": "after", "power": 3}, {"crash": "after", "power": 4},
-    {"error": errno.EIO}, {"error": errno.ENOSPC}, {"error": errno.EDQUOT},
-]  # fmt: skip
+    {"crash": "before"},
+    {"crash": "after"},
+    {"crash": "before", "power": 1},
+    {"crash": "before", "power": 2},
+    {"crash": "after", "power": 3},
+    {"crash": "after", "power": 4},
+    {"error": errno.EIO},
+    {"error": errno.ENOSPC},
+    {"error": errno.EDQUOT},
+]
 
 
 @pytest.fixture(scope="module")
-def target(tmp_path_factory):
+def attempt(tmp_path_factory):
     """One network of two epochs on 64 real digits."""
     folder = tmp_path_factory.mktemp("few")
     mnist = datasets.find("mnist").load()
     for names, split in zip(datasets.FILES.values(), (mnist.train, mnist.test), strict=True):
         for name, array in zip(names, (split.images, split.labels), strict=True):
             (folder / name).write_bytes(idx.encode_idx(array[:64]))
-    return Target(Rung("rung", PLAN), 0, datasets.find("", folder))
+    return Attempt(Rung("rung", PLAN), 0, datasets.find("", folder))
 
 
 class Told:
@@ -54,21 +59,21 @@ class Told:
         self.epochs = 0
         self.outcome = None
 
-    def run(self, target, runs):
+    def run(self, attempt, runs):
         with closing(InProcess(runs, "cpu", self.hear)) as executor:
-            for outcome in Ladder([target], runs).climb(executor, self.hear):
+            for outcome in Ladder([attempt], runs).climb(executor, self.hear):
                 self.outcome = outcome
 
     def hear(self, event):
         self.epochs += isinstance(event, EpochDone)
 
 
-def faulty_run(target, runs, fault, at):
+def faulty_run(attempt, runs, fault, at):
     """Runs on a disk that fails at an operation; what it acknowledged, and the disk."""
     told = Told()
     storage.disk = disk = FaultyDisk(at, fault.get("error"), fault.get("crash"))
     try:
-        told.run(target, runs)
+        told.run(attempt, runs)
     except (Crash, ResourceError):
         pass
     finally:
@@ -79,25 +84,25 @@ def faulty_run(target, runs, fault, at):
 
 
 @pytest.fixture(scope="module")
-def honest(target, tmp_path_factory):
+def honest(attempt, tmp_path_factory):
     """The record of a run that never fails, and how many operations it takes."""
     runs = tmp_path_factory.mktemp("honest") / "runs"
-    told, disk = faulty_run(target, runs, {}, at=None)
+    told, disk = faulty_run(attempt, runs, {}, at=None)
     return told.outcome.record, disk.count
 
 
-def epochs_kept(target, runs):
-    members, [stage] = Members(runs), target.stages
-    if members.is_stored(stage.key):
-        return len(members.history(stage.key))
-    return len(members.progress(stage.key).history)
+def epochs_kept(attempt, runs):
+    store, [stage] = StageStore(runs), attempt.stages
+    if store.is_stored(stage.key):
+        return len(store.history(stage.key))
+    return len(store.progress(stage.key).history)
 
 
-def check_acknowledged(target, runs, told):
+def check_acknowledged(attempt, runs, told):
     """What the run told of is there, whole, before anything mends it."""
-    assert epochs_kept(target, runs) >= told.epochs
+    assert epochs_kept(attempt, runs) >= told.epochs
     if isinstance(told.outcome, Climbed):
-        assert results.find_result(runs, "rung", target.result_id) == stored(told.outcome.record)
+        assert results.find_result(runs, "rung", attempt.result_id) == stored(told.outcome.record)
     elif told.outcome:
         assert told.outcome.exit_code is ExitCode.RESOURCE
 
@@ -106,14 +111,14 @@ def stored(record):
     return {"schema": 1, **record}
 
 
-def check_recovered(target, runs, expected, leftovers=0):
+def check_recovered(attempt, runs, expected, leftovers=0):
     """The same command again gives the result of the run that never failed, and leaves no mess."""
     told = Told()
-    told.run(target, runs)
-    record, members = told.outcome.record, Members(runs)
+    told.run(attempt, runs)
+    record, store = told.outcome.record, StageStore(runs)
     for name in ("weights_sha256", "predictions_sha256", "wrong_images", "curve"):
         assert record[name] == expected[name]
-    [look] = provenance.look_again(target, members, CPU)
+    [look] = provenance.look_again(attempt, store, CPU)
     assert (look.changed, look.largest) == (0, 0.0)
     [row] = leaderboard.load_board(runs / leaderboard.BOARD)
     assert row["result_id"] == record["result_id"]
@@ -121,36 +126,36 @@ def check_recovered(target, runs, expected, leftovers=0):
     assert list(runs.rglob("*.corrupt-*")) == []
 
 
-def test_every_operation_may_fail(target, honest, tmp_path, thorough):
+def test_every_operation_may_fail(attempt, honest, tmp_path, thorough):
     expected, count = honest
     assert count > 60
     failed = np.zeros(len(FAULTS), int)
     for at in range(1, count + 1):
         for kind in range(len(FAULTS)) if thorough else [at % len(FAULTS)]:
             runs = tmp_path / f"{at}-{kind}" / "runs"
-            told, disk = faulty_run(target, runs, FAULTS[kind], at)
+            told, disk = faulty_run(attempt, runs, FAULTS[kind], at)
             assert disk.count >= at
-            check_acknowledged(target, runs, told)
+            check_acknowledged(attempt, runs, told)
             # What could not be removed stays until somebody writes there again: here, nobody does.
-            check_recovered(target, runs, expected, leftovers=disk.refused == "unlink")
+            check_recovered(attempt, runs, expected, leftovers=disk.refused == "unlink")
             failed[kind] += 1
     print(f"{failed.sum()} faults at {count} operations")
     assert failed.min() >= count // len(FAULTS)
 
 
-def test_a_disk_that_drops_synced_files_is_found_out(target, honest, tmp_path):
+def test_a_disk_that_drops_synced_files_is_found_out(attempt, honest, tmp_path):
     """The check itself can fail: without its fsync a finished record may be lost."""
     _, count = honest
     lost = 0
     for seed in range(20):
         runs = tmp_path / str(seed) / "runs"
-        told, disk = faulty_run(target, runs, {"crash": "after"}, at=count)
+        told, disk = faulty_run(attempt, runs, {"crash": "after"}, at=count)
         assert told.epochs == 2
         disk.unsynced = {path for path in runs.rglob("*") if path.is_file()}
         disk.lose(seed)
         try:
-            check_acknowledged(target, runs, told)
-            check_recovered(target, runs, honest[0])
+            check_acknowledged(attempt, runs, told)
+            check_recovered(attempt, runs, honest[0])
         except Exception:
             lost += 1
     assert lost > 10

@@ -35,8 +35,10 @@ def test_there_are_the_four_views_of_the_article(rung9):
     views = {view.name: view.pictures for view in gallery.views(rung9, 0)}
     assert list(views) == ["random-right", "random-wrong", "sure-right", "sure-wrong"]
     assert [len(views[name]) for name in ("random-right", "random-wrong", "sure-right")] == [
-        10, 10, 100,
-    ]  # fmt: skip
+        10,
+        10,
+        100,
+    ]
     for name, pictures in views.items():
         assert all(picture.is_right == name.endswith("right") for picture in pictures)
 
@@ -78,9 +80,14 @@ def test_pictures_say_what_was_said(averaged):
 
 @pytest.mark.parametrize(
     ("probability", "text"),
-    [(0.5, "50.0 %"), (0.9989, "99.9 %"), (0.99951, "99.95 %"), (0.9999999, "99.99 %"),
-     (1.0, "100 %")],
-)  # fmt: skip
+    [
+        (0.5, "50.0 %"),
+        (0.9989, "99.9 %"),
+        (0.99951, "99.95 %"),
+        (0.9999999, "99.99 %"),
+        (1.0, "100 %"),
+    ],
+)
 def test_only_a_certain_prediction_is_called_so(probability, text):
     assert gallery.percent(probability) == text
 

@@ -9,7 +9,7 @@ import torch
 from mnistladder.config.spec import Augment, Sgd
 from mnistladder.engine.devices import make_deterministic
 from mnistladder.engine.tensors import load_digits
-from mnistladder.engine.train_state import Member, hash_weights
+from mnistladder.engine.train_state import TrainState, hash_weights
 
 pytestmark = [
     pytest.mark.gpu,
@@ -30,11 +30,11 @@ def no_waiting():
 
 
 def trained(source, folder, seeds, config=CONFIG, device="cuda"):
-    """Members of a plan after one epoch on the device, and their losses."""
+    """StageStore of a plan after one epoch on the device, and their losses."""
     make_deterministic()
     device = torch.device(device)
     digits = load_digits(source, folder, device)
-    members = [Member.new(config, seed, digits.statistics, device) for seed in seeds]
+    members = [TrainState.new(config, seed, digits.statistics, device) for seed in seeds]
     pool = digits.test if config.phases[0].pseudo_per_batch else None
     losses = small.train_epoch(config, members, seeds, digits.train, pool, during=no_waiting)
     return [hash_weights(member.network) for member in members], losses

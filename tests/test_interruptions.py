@@ -33,9 +33,13 @@ def heed_interrupts():
 def stop_after_two_epochs(digits_dir, cwd, number, extra=()):
     """Starts the run, sends it a signal once two epochs are stored; its code and messages."""
     with subprocess.Popen(
-        command(digits_dir, extra=extra), cwd=cwd, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=heed_interrupts,  # noqa: PLW1509 - no threads here
-    ) as process:  # fmt: skip
+        command(digits_dir, extra=extra),
+        cwd=cwd,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        preexec_fn=heed_interrupts,  # noqa: PLW1509 - no threads here
+    ) as process:
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             stored = list((cwd / "runs" / "members").glob("*/progress.json"))
@@ -87,9 +91,11 @@ def killed_until_done(digits_dir, cwd, draws):
     kills = 0
     while True:
         with subprocess.Popen(
-            command(digits_dir, extra=["--quiet"]), cwd=cwd,
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        ) as process:  # fmt: skip
+            command(digits_dir, extra=["--quiet"]),
+            cwd=cwd,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        ) as process:
             try:
                 process.wait(timeout=draws.uniform(0.2, 6))
             except subprocess.TimeoutExpired:

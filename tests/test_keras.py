@@ -16,7 +16,7 @@ import torch
 from mnistladder.config.loading import load_rung, shipped_names
 from mnistladder.data import datasets
 from mnistladder.engine import optim
-from mnistladder.engine.train_state import Member
+from mnistladder.engine.train_state import TrainState
 from mnistladder.model.layers import (
     BatchNorm,
     Conv,
@@ -109,7 +109,7 @@ def pair(request, digits):
         for layer in config.model
     )
     config = config.model_copy(update={"model": plain})
-    member = Member.new(config, 3, STATISTICS, torch.device("cpu"))
+    member = TrainState.new(config, 3, STATISTICS, torch.device("cpu"))
     for _ in range(20):
         member.network.train()(digits[0])
     return config, member, twin(config, member)
@@ -146,7 +146,7 @@ def test_loss_gradients_and_moving_averages_of_one_step_agree(pair, digits):
 def test_three_steps_of_adam_agree(digits):
     """Keras scales the rate where we scale the moments: apart by epsilon alone."""
     config = load_rung("model03_hidden").config
-    member = Member.new(config, 0, STATISTICS, torch.device("cpu"))
+    member = TrainState.new(config, 0, STATISTICS, torch.device("cpu"))
     network = twin(config, member)
     images, labels = digits
     adam = keras.optimizers.Adam(1e-3, epsilon=1e-8)
@@ -173,7 +173,7 @@ def test_three_steps_of_adam_agree(digits):
 def test_initial_weights_are_drawn_as_keras_draws_them():
     """Both uniform within the same bounds, for a dense and a convolution kernel."""
     for name, position in (("model03_hidden", 0), ("model05_conv", 1)):
-        member = Member.new(load_rung(name).config, 0, STATISTICS, torch.device("cpu"))
+        member = TrainState.new(load_rung(name).config, 0, STATISTICS, torch.device("cpu"))
         kernels = [value for value in member.network.parameters() if value.dim() > 1]
         ours = to_keras(kernels[position])
         theirs = keras.initializers.GlorotUniform(seed=0)(ours.shape).numpy()

@@ -16,25 +16,42 @@ from mnistladder.model.shapes import ShapeError, layer_table
 
 MAPS, ROW = (6, 9, 8), (12,)  # no side equals another, so that mixing them up shows
 CASES = [
-    ("normalize", {}, MAPS), ("normalize", {"mean": 3.0}, ROW), ("flatten", {}, MAPS),
-    ("flatten", {}, ROW), ("dense", {"out": 5}, ROW), ("dense", {"out": 5, "bias": False}, ROW),
-    ("conv", {"out": 4}, MAPS), ("conv", {"out": 4, "bias": False}, MAPS),
-    ("conv", {"out": 4, "stride": 2}, MAPS), ("conv", {"out": 4, "stride": 3}, MAPS),
-    ("conv", {"out": 4, "kernel": 2}, MAPS), ("conv", {"out": 4, "kernel": 4, "stride": 3}, MAPS),
-    ("conv", {"out": 4, "kernel": 1, "stride": 2}, MAPS), ("conv", {"out": 4, "kernel": 11}, MAPS),
+    ("normalize", {}, MAPS),
+    ("normalize", {"mean": 3.0}, ROW),
+    ("flatten", {}, MAPS),
+    ("flatten", {}, ROW),
+    ("dense", {"out": 5}, ROW),
+    ("dense", {"out": 5, "bias": False}, ROW),
+    ("conv", {"out": 4}, MAPS),
+    ("conv", {"out": 4, "bias": False}, MAPS),
+    ("conv", {"out": 4, "stride": 2}, MAPS),
+    ("conv", {"out": 4, "stride": 3}, MAPS),
+    ("conv", {"out": 4, "kernel": 2}, MAPS),
+    ("conv", {"out": 4, "kernel": 4, "stride": 3}, MAPS),
+    ("conv", {"out": 4, "kernel": 1, "stride": 2}, MAPS),
+    ("conv", {"out": 4, "kernel": 11}, MAPS),
     ("conv", {"out": 4, "padding": "valid"}, MAPS),
     ("conv", {"out": 4, "padding": "valid", "kernel": 8, "stride": 5}, MAPS),
     ("conv", {"out": 4, "groups": 2}, MAPS),
     ("conv", {"out": 6, "groups": 6, "kernel": 2, "stride": 2, "bias": False}, MAPS),
-    ("maxpool", {}, MAPS), ("maxpool", {"size": 3}, MAPS),
+    ("maxpool", {}, MAPS),
+    ("maxpool", {"size": 3}, MAPS),
     ("maxpool", {"size": 3, "stride": 1}, MAPS),
-    ("avgpool", {}, MAPS), ("avgpool", {"size": 3, "stride": 2}, MAPS),
-    ("globalavgpool", {}, MAPS), ("globalmaxpool", {}, MAPS),
-    ("batchnorm", {}, MAPS), ("batchnorm", {"eps": 1e-5, "momentum": 0.1}, ROW),
-    ("dropout", {}, MAPS), ("dropout", {"p": 0.0}, ROW),
-    ("relu", {}, MAPS), ("sigmoid", {}, ROW), ("tanh", {}, MAPS), ("gelu", {}, ROW),
-    ("silu", {}, MAPS), ("leaky_relu", {"slope": 0.2}, ROW),
-]  # fmt: skip
+    ("avgpool", {}, MAPS),
+    ("avgpool", {"size": 3, "stride": 2}, MAPS),
+    ("globalavgpool", {}, MAPS),
+    ("globalmaxpool", {}, MAPS),
+    ("batchnorm", {}, MAPS),
+    ("batchnorm", {"eps": 1e-5, "momentum": 0.1}, ROW),
+    ("dropout", {}, MAPS),
+    ("dropout", {"p": 0.0}, ROW),
+    ("relu", {}, MAPS),
+    ("sigmoid", {}, ROW),
+    ("tanh", {}, MAPS),
+    ("gelu", {}, ROW),
+    ("silu", {}, MAPS),
+    ("leaky_relu", {"slope": 0.2}, ROW),
+]
 
 
 def test_every_layer_has_a_case():
@@ -70,11 +87,20 @@ def test_layer_has_a_description(name):
 @pytest.mark.parametrize(
     ("kernel", "stride", "side", "before", "after"),
     [
-        (3, 1, 28, 1, 1), (5, 1, 28, 2, 2), (1, 1, 28, 0, 0), (2, 1, 28, 0, 1), (4, 1, 28, 1, 2),
-        (3, 2, 28, 0, 1), (3, 2, 7, 1, 1), (5, 2, 28, 1, 2), (2, 2, 7, 0, 1), (1, 2, 28, 0, 0),
-        (3, 3, 28, 1, 1), (2, 3, 28, 0, 1),
+        (3, 1, 28, 1, 1),
+        (5, 1, 28, 2, 2),
+        (1, 1, 28, 0, 0),
+        (2, 1, 28, 0, 1),
+        (4, 1, 28, 1, 2),
+        (3, 2, 28, 0, 1),
+        (3, 2, 7, 1, 1),
+        (5, 2, 28, 1, 2),
+        (2, 2, 7, 0, 1),
+        (1, 2, 28, 0, 0),
+        (3, 3, 28, 1, 1),
+        (2, 3, 28, 0, 1),
     ],
-)  # fmt: skip
+)
 def test_same_padding_has_the_sizes_of_keras(kernel, stride, side, before, after):
     """A kernel of ones over an image of ones counts how much of each window is no padding."""
     layer = Conv(out=1, kernel=kernel, stride=stride, bias=False)
@@ -107,13 +133,22 @@ def test_shape_that_does_not_fit_is_a_value_error(name, fields, shape, expected)
 @pytest.mark.parametrize(
     ("name", "fields"),
     [
-        ("dense", {}), ("dense", {"out": 0}), ("dense", {"out": 1.0}), ("dense", {"out": True}),
-        ("conv", {"out": 3, "padding": "full"}), ("conv", {"out": 3, "init": "zeros"}),
-        ("dropout", {"p": 1.0}), ("batchnorm", {"eps": 0.0}), ("batchnorm", {"momentum": 2.0}),
-        ("normalize", {"std": 0.0}), ("normalize", {"mean": float("nan")}), ("relu", {"x": 1}),
-        ("maxpool", {"stride": 0}), ("leaky_relu", {"slope": -1.0}),
+        ("dense", {}),
+        ("dense", {"out": 0}),
+        ("dense", {"out": 1.0}),
+        ("dense", {"out": True}),
+        ("conv", {"out": 3, "padding": "full"}),
+        ("conv", {"out": 3, "init": "zeros"}),
+        ("dropout", {"p": 1.0}),
+        ("batchnorm", {"eps": 0.0}),
+        ("batchnorm", {"momentum": 2.0}),
+        ("normalize", {"std": 0.0}),
+        ("normalize", {"mean": float("nan")}),
+        ("relu", {"x": 1}),
+        ("maxpool", {"stride": 0}),
+        ("leaky_relu", {"slope": -1.0}),
     ],
-)  # fmt: skip
+)
 def test_wrong_field_is_refused(name, fields):
     with pytest.raises(ValidationError):
         LAYERS[name](**fields)
@@ -185,12 +220,17 @@ def test_dropout_scales_what_is_left_and_is_off_in_evaluation():
 
 def test_pooling_takes_maximum_and_mean_of_each_window():
     maps = torch.arange(16.0).reshape(1, 1, 4, 4)
-    found = {name: LAYERS[name]().module((1, 4, 4))(maps).flatten().tolist() for name in LAYERS
-             if "pool" in name}  # fmt: skip
+    found = {
+        name: LAYERS[name]().module((1, 4, 4))(maps).flatten().tolist()
+        for name in LAYERS
+        if "pool" in name
+    }
     assert found == {
-        "maxpool": [5, 7, 13, 15], "avgpool": [2.5, 4.5, 10.5, 12.5],
-        "globalavgpool": [7.5], "globalmaxpool": [15],
-    }  # fmt: skip
+        "maxpool": [5, 7, 13, 15],
+        "avgpool": [2.5, 4.5, 10.5, 12.5],
+        "globalavgpool": [7.5],
+        "globalmaxpool": [15],
+    }
 
 
 def test_normalize_fits_only_what_the_config_left_open():
@@ -236,7 +276,7 @@ def plugin(tmp_path, monkeypatch):
         info = tmp_path / "ladder_plugin-1.0.dist-info"
         info.mkdir()
         (info / "METADATA").write_text("Metadata-Version: 2.1\nName: ladder-plugin\nVersion: 1.0\n")
-        lines = "\n".join(f"{name} = ladder_plugin:{target}" for name, target in points)
+        lines = "\n".join(f"{name} = ladder_plugin:{attempt}" for name, attempt in points)
         (info / "entry_points.txt").write_text(f"[mnistladder.layers]\n{lines}\n")
         monkeypatch.syspath_prepend(tmp_path)
         layers.installed_layers.cache_clear()
@@ -250,8 +290,10 @@ def test_layer_of_another_package_is_found_by_its_entry_point(plugin, tmp_path):
     assert find_layer("double") is None
     plugin(("double", "Double"))
     path = tmp_path / "x.yaml"
-    path.write_text("title: T\nmodel: [double: {times: 3}, flatten, dense: {out: 10}]\n"
-                    "phases: [{epochs: 1, lr: 1}]\n")  # fmt: skip
+    path.write_text(
+        "title: T\nmodel: [double: {times: 3}, flatten, dense: {out: 10}]\n"
+        "phases: [{epochs: 1, lr: 1}]\n"
+    )
     model = load_rung(str(path)).config.model
     assert layer_name(model[0]) == "double"
     built = network.build(model, 0, (0.0, 1.0))

@@ -11,8 +11,12 @@ from PIL import Image
 LESSON = Path(__file__).parents[1] / "docs" / "lesson.md"
 BLOCKS = re.findall(r"```bash\n(.*?)```", LESSON.read_text(), re.DOTALL)
 COMMANDS = [line.split()[1:] for block in BLOCKS for line in block.splitlines()]
-ON_DATA = {"run": ["--quiet", "--jobs", "1"], "ladder": ["--quiet", "--jobs", "1"],
-           "gallery": [], "errors": []}  # fmt: skip
+ON_DATA = {
+    "run": ["--quiet", "--jobs", "1"],
+    "ladder": ["--quiet", "--jobs", "1"],
+    "gallery": [],
+    "errors": [],
+}
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from mnistladder.config.spec import Adam, AdamW, Augment, Sgd
 from mnistladder.data import datasets
 from mnistladder.engine import inputs, loop, optim, stacking
 from mnistladder.engine.tensors import Images
-from mnistladder.engine.train_state import Member, hash_weights
+from mnistladder.engine.train_state import TrainState, hash_weights
 from mnistladder.model.layers import Dropout
 
 STATISTICS = (33.3, 78.6)
@@ -29,9 +29,17 @@ def digits(digits_dir):
 
 @pytest.mark.parametrize(
     ("count", "real", "steps"),
-    [(512, 64, 8), (513, 64, 8), (514, 64, 9), (63, 64, 1), (2, 64, 1), (60_000, 48, 1250),
-     (7, 2, 3), (8, 2, 4)],
-)  # fmt: skip
+    [
+        (512, 64, 8),
+        (513, 64, 8),
+        (514, 64, 9),
+        (63, 64, 1),
+        (2, 64, 1),
+        (60_000, 48, 1250),
+        (7, 2, 3),
+        (8, 2, 4),
+    ],
+)
 def test_last_batch_is_short_but_never_a_single_image(count, real, steps):
     assert inputs.steps_per_epoch(count, real) == steps
 
@@ -167,15 +175,20 @@ def plain_epoch(member, config, epoch, rates):
 
 
 def new_member(config):
-    return Member.new(config, 0, STATISTICS, torch.device("cpu"))
+    return TrainState.new(config, 0, STATISTICS, torch.device("cpu"))
 
 
 def run(config, member, epoch, rates, clip_norm=None):
     """Loss, and weights after `run_epoch`."""
     loss = loop.run_epoch(
-        member, optim.make_loss(config), [epoch], config.batch_size, rates,
-        [inputs.stream(0, "dropout", 0)], clip_norm,
-    )  # fmt: skip
+        member,
+        optim.make_loss(config),
+        [epoch],
+        config.batch_size,
+        rates,
+        [inputs.stream(0, "dropout", 0)],
+        clip_norm,
+    )
     return loss, vector(member.network.parameters())
 
 
@@ -243,21 +256,27 @@ def test_clip_norm_bounds_the_gradient(digits):
 def test_epoch_asks_no_value_of_the_device(digits, members):
     """On torch's meta device no value can be read: a GPU would never be waited for."""
     config = small.tiny(
-        augment=Augment(rotate_deg=10), optimizer=Sgd(momentum=0.9), pool="test",
+        augment=Augment(rotate_deg=10),
+        optimizer=Sgd(momentum=0.9),
+        pool="test",
         phases=small.phases(1, 1, augment=True, pseudo_per_batch=16),
         model=tuple(layer for layer in small.LAYERS if not isinstance(layer, Dropout)),
-    )  # fmt: skip
+    )
     meta = torch.device("meta")
-    networks = [Member.new(config, seed, STATISTICS, meta) for seed in range(members)]
+    networks = [TrainState.new(config, seed, STATISTICS, meta) for seed in range(members)]
     images = [Images(split.images.to(meta), split.labels.to(meta)) for split in digits]
     epochs = [inputs.assemble_epoch(*images, config, config.phases[1], 0, 0) for _ in networks]
     whole = stacking.join(config, networks)
     whole.optimizer.param_groups[0]["fused"] = False  # the fused one has no meta kernel
     loss = loop.run_epoch(
-        whole, optim.make_loss(config), epochs, config.batch_size,
+        whole,
+        optim.make_loss(config),
+        epochs,
+        config.batch_size,
         [1e-3] * -(-len(epochs[0]) // config.batch_size),
-        [inputs.stream(seed, "dropout", 0) for seed in range(members)], clip_norm=1.0,
-    )  # fmt: skip
+        [inputs.stream(seed, "dropout", 0) for seed in range(members)],
+        clip_norm=1.0,
+    )
     assert (loss.device, loss.shape) == (meta, (members,))
     with pytest.raises(RuntimeError, match="meta"):
         loss[0].item()

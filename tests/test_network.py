@@ -80,8 +80,9 @@ def test_relu_follows_the_pool_that_follows_it():
 
 def test_pool_before_relu_has_the_bits_and_gradients_of_relu_before_pool():
     fast = built_with_pool(["conv", "relu", "pool"])
-    plain = nn.Sequential(*[fast[place] for place in (0, 1)], nn.ReLU(), *list(fast)[2::2][:1],
-                          *list(fast)[4:])  # fmt: skip
+    plain = nn.Sequential(
+        *[fast[place] for place in (0, 1)], nn.ReLU(), *list(fast)[2::2][:1], *list(fast)[4:]
+    )
     images = (torch.rand(32, 1, 28, 28, generator=torch.Generator().manual_seed(0)) - 0.3) * 255
     images[:16].clamp_(0)  # flat background: ties in every window
     found = []
@@ -96,9 +97,14 @@ def test_pool_before_relu_has_the_bits_and_gradients_of_relu_before_pool():
 
 @pytest.mark.parametrize(
     ("before", "overwrites"),
-    [(Conv(out=3), True), (BatchNorm(), True), (Sigmoid(), False), (Dropout(), False),
-     (None, False)],
-)  # fmt: skip
+    [
+        (Conv(out=3), True),
+        (BatchNorm(), True),
+        (Sigmoid(), False),
+        (Dropout(), False),
+        (None, False),
+    ],
+)
 def test_relu_overwrites_only_what_no_backward_pass_reads(before, overwrites):
     model = (Normalize(), *([before] if before else []), Relu(), Flatten(), Dense(out=10))
     built = network.build(model, 0, STATISTICS)

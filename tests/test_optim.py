@@ -54,13 +54,19 @@ def test_make_loss_follows_the_config():
     [
         (Adam(), torch.optim.Adam, {"betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0}),
         (AdamW(), torch.optim.AdamW, {"betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0.01}),
-        (Adam(beta1=0.5, beta2=0.6, eps=0.1, weight_decay=0.2), torch.optim.Adam,
-         {"betas": (0.5, 0.6), "eps": 0.1, "weight_decay": 0.2, "amsgrad": False}),
+        (
+            Adam(beta1=0.5, beta2=0.6, eps=0.1, weight_decay=0.2),
+            torch.optim.Adam,
+            {"betas": (0.5, 0.6), "eps": 0.1, "weight_decay": 0.2, "amsgrad": False},
+        ),
         (Sgd(), torch.optim.SGD, {"momentum": 0, "nesterov": False, "weight_decay": 0}),
-        (Sgd(momentum=0.9, nesterov=True, weight_decay=0.1), torch.optim.SGD,
-         {"momentum": 0.9, "nesterov": True, "weight_decay": 0.1, "dampening": 0}),
+        (
+            Sgd(momentum=0.9, nesterov=True, weight_decay=0.1),
+            torch.optim.SGD,
+            {"momentum": 0.9, "nesterov": True, "weight_decay": 0.1, "dampening": 0},
+        ),
     ],
-)  # fmt: skip
+)
 def test_optimizer_has_the_constants_of_the_config(chosen, kind, constants):
     optimizer = optim.make_optimizer(small.tiny(optimizer=chosen), nn.Parameter(torch.ones(3)))
     [group] = optimizer.param_groups

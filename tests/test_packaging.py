@@ -36,9 +36,12 @@ def test_installed_wheel_trains_a_bare_name_without_a_clone(wheel, tmp_path, dig
     arguments = ["run", "model02_normalized", "--data-dir", str(digits_dir), "--quiet"]
     done = subprocess.run(
         [sys.executable, "-m", "mnistladder", *arguments],
-        cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(wheel)},
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(wheel)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert "model02_normalized seed 0: " in done.stdout, done.stderr
 
 
@@ -53,9 +56,12 @@ def test_constraints_pin_every_direct_dependency_exactly():
 
 
 ADVISORIES = {  # the first version without a known hole that concerns us
-    "torch": (2, 11), "PyYAML": (6, 0), "filelock": (3, 20, 1),
-    "pillow": (12, 3), "jinja2": (3, 1, 6),
-}  # fmt: skip
+    "torch": (2, 11),
+    "PyYAML": (6, 0),
+    "filelock": (3, 20, 1),
+    "pillow": (12, 3),
+    "jinja2": (3, 1, 6),
+}
 
 
 @pytest.mark.parametrize("name", ADVISORIES)

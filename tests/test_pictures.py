@@ -58,9 +58,16 @@ def test_errors_lists_each_wrong_image_and_its_first_rung(tmp_path):
 
 def test_errors_against_another_result_are_those_it_gets_right(tmp_path):
     done = call(
-        "errors", "model12_averaging", "--vs", "model09_dropout", *RUNS, "--json",
-        "--figure", "sheet.png", cwd=tmp_path,
-    )  # fmt: skip
+        "errors",
+        "model12_averaging",
+        "--vs",
+        "model09_dropout",
+        *RUNS,
+        "--json",
+        "--figure",
+        "sheet.png",
+        cwd=tmp_path,
+    )
     found = json.loads(done.stdout)
     ours, theirs = (
         set(results.named(BOARD, name)["wrong_images"])

@@ -142,13 +142,22 @@ def test_colour_terminal_shows_greys_and_no_color_letters(trained, album):
     )
     shown = {}
     for wish in ("", "1"):
-        environment = {**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor",
-                       "PYTHONUTF8": "1", "NO_COLOR": wish}  # fmt: skip
+        environment = {
+            **os.environ,
+            "TERM": "xterm-256color",
+            "COLORTERM": "truecolor",
+            "PYTHONUTF8": "1",
+            "NO_COLOR": wish,
+        }
         shown[wish] = subprocess.run(
             [sys.executable, "-c", code, "predict", result, str(album[0]), "--show"],
-            cwd=folder, env=environment, stdin=subprocess.DEVNULL, capture_output=True,
-            timeout=60, check=True,
-        ).stdout.decode()  # fmt: skip
+            cwd=folder,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=60,
+            check=True,
+        ).stdout.decode()
     assert shown[""].count("▀") == 14 * 28
     assert "\x1b[38;2;255;255;255" in shown[""]
     assert "▀" not in shown["1"]
@@ -283,8 +292,12 @@ def test_any_odd_file_is_predicted_or_told(trained, corpus):
     folder, result = trained
     done = subprocess.run(
         [sys.executable, "-W", "error", "-m", "mnistladder", "predict", result, *corpus, "--json"],
-        cwd=folder, capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
     assert done.returncode == ExitCode.DATA, done.stderr
     told = done.stderr.splitlines()
     assert all(line.startswith(f"mnistladder: {corpus[0].parent}/") for line in told)
@@ -315,15 +328,20 @@ def test_reading_odd_files_takes_little_time_and_memory(corpus, tmp_path):
     limit = 2**30
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", code, *corpus, tmp_path / "large.png"],
-        capture_output=True, text=True, timeout=60, check=False,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
         env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (limit, limit)),
-    )  # fmt: skip
+    )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-SEEDS = {kind: encoded(Image.effect_mandelbrot((40, 30), (-2, -1, 1, 1), 50), kind)
-         for kind in ("PNG", "JPEG", "WEBP", "GIF", "BMP")}  # fmt: skip
+SEEDS = {
+    kind: encoded(Image.effect_mandelbrot((40, 30), (-2, -1, 1, 1), 50), kind)
+    for kind in ("PNG", "JPEG", "WEBP", "GIF", "BMP")
+}
 
 
 @settings(settings.get_profile("fuzz"), suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -12,11 +12,11 @@ from mnistladder.config.loading import shipped_names, variant_names
 from mnistladder.config.spec import Rung
 from mnistladder.data import datasets
 from mnistladder.errors import CorruptError, UsageError
-from mnistladder.ladder.attempts import Target
+from mnistladder.ladder.attempts import Attempt
 from mnistladder.ladder.climb import Ladder
 from mnistladder.ladder.executors import InProcess
 from mnistladder.runs import predictions, results
-from mnistladder.runs.stage_store import Members
+from mnistladder.runs.stage_store import StageStore
 
 BOARD = Path(__file__).parents[1] / "results"
 MNIST = datasets.find("mnist")
@@ -26,16 +26,16 @@ MNIST = datasets.find("mnist")
 def climbed(tmp_path_factory, source):
     """The record of two averaged networks, and their folder."""
     runs = tmp_path_factory.mktemp("climbed") / "runs"
-    target = Target(Rung("two", small.tiny(members=2)), 0, source)
+    attempt = Attempt(Rung("two", small.tiny(members=2)), 0, source)
     executor = InProcess(runs, "cpu", lambda event: None)
-    [outcome] = Ladder([target], runs).climb(executor, lambda event: None)
+    [outcome] = Ladder([attempt], runs).climb(executor, lambda event: None)
     return outcome.record, runs
 
 
 def test_predictions_are_those_of_the_averaged_networks(climbed, source):
     record, runs = climbed
     found = predictions.load(record, runs, source)
-    each = [Members(runs).probabilities(key) for key in record["member_keys"]]
+    each = [StageStore(runs).probabilities(key) for key in record["member_keys"]]
     mean = (each[0].astype(float) + each[1]) / 2
     assert (found.predicted == mean.argmax(1)).all()
     assert found.confidence == pytest.approx(mean.max(1), abs=1e-7)

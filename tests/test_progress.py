@@ -12,7 +12,7 @@ from mnistladder.cli.progress import LiveReporter, PlainReporter, Reporter, make
 from mnistladder.config.loading import load_rung
 from mnistladder.config.spec import Rung
 from mnistladder.errors import ExitCode
-from mnistladder.ladder.attempts import Target
+from mnistladder.ladder.attempts import Attempt
 from mnistladder.ladder.climb import Ladder
 from mnistladder.ladder.events import EpochDone, Failed, Finished, Notice, Started
 from mnistladder.ladder.executors import InProcess
@@ -23,7 +23,7 @@ ROW = {"epoch": 1, "loss": 0.5, "test_errors": 7, "images": 512, "train_s": 2.0,
 
 @pytest.fixture
 def stage(source):
-    return next(Target(load_rung("model02_normalized"), 0, source).stages)
+    return next(Attempt(load_rung("model02_normalized"), 0, source).stages)
 
 
 def reporter(stage, *, terminal=False, quiet=False):
@@ -76,12 +76,12 @@ def test_time_left_counts_resumed_and_failed_stages(stage):
 
 def watch(source, runs, rungs, *, terminal=True, quiet=False, height=40, **console):
     """What is drawn of a climb of so many small rungs at two seeds, and the reporter."""
-    targets = [
-        Target(Rung(f"rung{n}", small.tiny(title=f"{n}", batch_size=64 + n)), seed, source)
+    attempts = [
+        Attempt(Rung(f"rung{n}", small.tiny(title=f"{n}", batch_size=64 + n)), seed, source)
         for n in range(rungs)
         for seed in range(2)
     ]
-    ladder = Ladder(targets, runs)
+    ladder = Ladder(attempts, runs)
     screen = Console(
         file=io.StringIO(), force_terminal=terminal, width=100, height=height, **console
     )

@@ -12,23 +12,23 @@ from mnistladder import sealed, storage
 from mnistladder.config.spec import Rung
 from mnistladder.errors import CorruptError, UsageError
 from mnistladder.ladder import provenance
-from mnistladder.ladder.attempts import Target
+from mnistladder.ladder.attempts import Attempt
 from mnistladder.ladder.climb import Ladder
 from mnistladder.ladder.executors import InProcess
 from mnistladder.runs import results
-from mnistladder.runs.stage_store import CHECKPOINT, RECORD, Members
+from mnistladder.runs.stage_store import CHECKPOINT, RECORD, StageStore
 
 CPU = torch.device("cpu")
 PSEUDO = small.tiny(members=2, pool="test", phases=small.phases(1, 1, pseudo_per_batch=16))
 
 
 def climbed(runs, source, config=PSEUDO, seed=0, stacked=None):
-    """A target and its record."""
-    target = Target(Rung("rung", config), seed, source)
-    ladder = Ladder([target], runs, 4, stacked)
+    """A attempt and its record."""
+    attempt = Attempt(Rung("rung", config), seed, source)
+    ladder = Ladder([attempt], runs, 4, stacked)
     with closing(InProcess(runs, "cpu", lambda event: None)) as executor:
         [outcome] = ladder.climb(executor, lambda event: None)
-    return target, outcome.record
+    return attempt, outcome.record
 
 
 @pytest.fixture(scope="module")
@@ -40,63 +40,68 @@ def stored(tmp_path_factory, source):
 @pytest.fixture
 def copy(stored, tmp_path):
     """A copy that a test may spoil."""
-    runs, target, record = stored
+    runs, attempt, record = stored
     shutil.copytree(runs, tmp_path / "runs")
-    return tmp_path / "runs", target, record
+    return tmp_path / "runs", attempt, record
 
 
 def test_target_of_a_record_is_what_was_climbed(stored, source):
-    _, target, record = stored
-    assert provenance.target_of(record, source) == target
+    _, attempt, record = stored
+    assert provenance.attempt_of(record, source) == attempt
 
 
 def test_record_of_other_data_or_of_another_engine_is_refused(stored, source):
     _, _, record = stored
     with pytest.raises(UsageError, match="not the data it was measured on"):
-        provenance.target_of(record, replace(source, sha256="0" * 64))
+        provenance.attempt_of(record, replace(source, sha256="0" * 64))
     with pytest.raises(UsageError, match="another engine"):
-        provenance.target_of({**record, "result_id": "0" * 16}, source)
+        provenance.attempt_of({**record, "result_id": "0" * 16}, source)
 
 
 def test_stored_networks_say_the_same_again(stored):
-    runs, target, record = stored
-    looks = list(provenance.look_again(target, Members(runs), CPU))
-    assert [look.stage for look in looks] == list(target.stages)
+    runs, attempt, record = stored
+    looks = list(provenance.look_again(attempt, StageStore(runs), CPU))
+    assert [look.stage for look in looks] == list(attempt.stages)
     assert all((look.changed, look.largest, look.is_recorded) == (0, 0.0, True) for look in looks)
-    assert provenance.wrong_fields(record, target, Members(runs)) == []
+    assert provenance.wrong_fields(record, attempt, StageStore(runs)) == []
 
 
 def test_known_networks_are_not_looked_at(stored):
-    runs, target, _ = stored
-    first, *others = target.stages
-    found = provenance.look_again(target, Members(runs), CPU, {first.key})
+    runs, attempt, _ = stored
+    first, *others = attempt.stages
+    found = provenance.look_again(attempt, StageStore(runs), CPU, {first.key})
     assert [look.stage for look in found] == others
 
 
 def test_networks_put_in_anothers_place_are_found(copy):
-    runs, target, _ = copy
-    one, other = (runs / "members" / stage.key for stage in target.levels[1])
+    runs, attempt, _ = copy
+    one, other = (runs / "members" / stage.key for stage in attempt.levels[1])
     shutil.copy(other / CHECKPOINT, one / CHECKPOINT)
     record = sealed.unseal((one / RECORD).read_bytes(), "")
     record["files"][CHECKPOINT] = storage.hash_bytes((one / CHECKPOINT).read_bytes())
     (one / RECORD).write_bytes(sealed.seal(record))
-    changed = {look.stage.key: look.changed for look in
-               provenance.look_again(target, Members(runs), CPU)}  # fmt: skip
-    assert not next(look for look in provenance.look_again(target, Members(runs), CPU)
-                    if look.stage.key == one.name).is_recorded  # fmt: skip
+    changed = {
+        look.stage.key: look.changed
+        for look in provenance.look_again(attempt, StageStore(runs), CPU)
+    }
+    assert not next(
+        look
+        for look in provenance.look_again(attempt, StageStore(runs), CPU)
+        if look.stage.key == one.name
+    ).is_recorded
     assert changed.pop(one.name) > 0
     assert set(changed.values()) == {0}
 
 
 @pytest.mark.parametrize("name", [CHECKPOINT, "probabilities.npy", "history.jsonl", "config.yaml"])
 def test_one_changed_byte_of_any_file_is_found(copy, name):
-    runs, target, _ = copy
-    path = runs / "members" / target.levels[1][1].key / name
+    runs, attempt, _ = copy
+    path = runs / "members" / attempt.levels[1][1].key / name
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
     with pytest.raises(CorruptError, match=name):
-        list(provenance.look_again(target, Members(runs), CPU))
+        list(provenance.look_again(attempt, StageStore(runs), CPU))
 
 
 @pytest.mark.parametrize(
@@ -115,9 +120,9 @@ def test_one_changed_byte_of_any_file_is_found(copy, name):
     ],
 )
 def test_fields_that_the_networks_do_not_bear_out_are_named(stored, field):
-    runs, target, record = stored
+    runs, attempt, record = stored
     edited = {**record, field: {"errors": 0, "wrong_images": [], "curve": {}}.get(field, "0" * 64)}
-    assert provenance.wrong_fields(edited, target, Members(runs)) == [field]
+    assert provenance.wrong_fields(edited, attempt, StageStore(runs)) == [field]
 
 
 def test_record_from_before_a_key_of_the_config_is_borne_out(stored, source):
@@ -125,19 +130,19 @@ def test_record_from_before_a_key_of_the_config_is_borne_out(stored, source):
     config = {key: value for key, value in record["config"].items() if key != "precision"}
     older = {**record, "config": config}
     assert older["config"] != record["config"]
-    target = provenance.target_of(older, source)
-    assert provenance.wrong_fields(older, target, Members(runs)) == []
+    attempt = provenance.attempt_of(older, source)
+    assert provenance.wrong_fields(older, attempt, StageStore(runs)) == []
 
 
 @pytest.mark.parametrize("is_stacked", [False, True])
 def test_training_again_in_the_same_way_differs_nowhere(tmp_path, source, is_stacked):
     traces = []
     for folder in ("one", "two"):
-        target = Target(Rung("rung", PSEUDO), 0, source)
-        stacked = {stage.key for stage in target.stages if is_stacked}
+        attempt = Attempt(Rung("rung", PSEUDO), 0, source)
+        stacked = {stage.key for stage in attempt.stages if is_stacked}
         _, record = climbed(tmp_path / folder, source, stacked=stacked)
         assert record["stacked"] == [is_stacked] * 4
-        traces.append((provenance.trace(target, Members(tmp_path / folder)), record))
+        traces.append((provenance.trace(attempt, StageStore(tmp_path / folder)), record))
     (before, old), (after, new) = traces
     assert provenance.first_difference(before, after) is None
     means = provenance.mean_trace(old), provenance.mean_trace(new)
@@ -147,8 +152,8 @@ def test_training_again_in_the_same_way_differs_nowhere(tmp_path, source, is_sta
 
 
 def test_first_difference_is_the_earliest_epoch_of_any_network(stored):
-    runs, target, _ = stored
-    before = provenance.trace(target, Members(runs))
+    runs, attempt, _ = stored
+    before = provenance.trace(attempt, StageStore(runs))
     assert [len(rows) for rows in before.values()] == [2, 2]
     after = {name: [dict(row) for row in rows] for name, rows in before.items()}
     after["network 0"][1]["loss"] = 9.0
@@ -169,12 +174,12 @@ def test_other_machine_tells_what_changed(stored):
 
 
 def test_fresh_folder_goes_on_with_what_is_unfinished(tmp_path, stored):
-    _, target, _ = stored
-    first = provenance.fresh_folder(tmp_path, target)
+    _, attempt, _ = stored
+    first = provenance.fresh_folder(tmp_path, attempt)
     (first / "members").mkdir(parents=True)
-    assert provenance.fresh_folder(tmp_path, target) == first
+    assert provenance.fresh_folder(tmp_path, attempt) == first
     (first / "results").mkdir()
-    assert provenance.fresh_folder(tmp_path, target) != first
+    assert provenance.fresh_folder(tmp_path, attempt) != first
 
 
 def test_a_result_is_named_by_rung_id_or_path(stored):
@@ -185,8 +190,8 @@ def test_a_result_is_named_by_rung_id_or_path(stored):
 
 
 def test_a_record_of_something_else_is_no_result(stored):
-    runs, target, _ = stored
-    for path in (runs / "leaderboard.json", runs / "members" / target.levels[0][0].key / RECORD):
+    runs, attempt, _ = stored
+    for path in (runs / "leaderboard.json", runs / "members" / attempt.levels[0][0].key / RECORD):
         with pytest.raises(UsageError, match="not that of a result"):
             results.named(runs, str(path))
 

@@ -15,15 +15,28 @@ import pytest
 from mnistladder.errors import ExitCode
 
 SOURCE = Path(__file__).parents[1] / "src" / "mnistladder"
-RUN = [sys.executable, "-m", "mnistladder", "run", "model02_normalized", "--json",
-       "--set", "phases.0.epochs=2"]  # fmt: skip
+RUN = [
+    sys.executable,
+    "-m",
+    "mnistladder",
+    "run",
+    "model02_normalized",
+    "--json",
+    "--set",
+    "phases.0.epochs=2",
+]
 
 
 def run(digits_dir, cwd, *extra, prefix=(), **environment):
     return subprocess.run(
-        [*prefix, *RUN, "--data-dir", str(digits_dir), *extra], cwd=cwd, capture_output=True,
-        text=True, timeout=120, check=False, env={**os.environ, **environment},
-    )  # fmt: skip
+        [*prefix, *RUN, "--data-dir", str(digits_dir), *extra],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        env={**os.environ, **environment},
+    )
 
 
 def predictions(done):

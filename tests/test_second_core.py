@@ -6,18 +6,24 @@ import torch
 from torch import nn
 
 from mnistladder.engine.devices import make_deterministic
-from mnistladder.engine.second_core import Overlap
-from mnistladder.engine.train_state import Member
+from mnistladder.engine.second_core import SecondCore
+from mnistladder.engine.train_state import TrainState
 from mnistladder.ladder.trainer import Trainer
 from mnistladder.model.layers import Conv, Dense, Flatten, MaxPool, Normalize, Relu
-from mnistladder.runs.stage_store import Members
+from mnistladder.runs.stage_store import StageStore
 
 CPU = torch.device("cpu")
 GROUPS = (
-    Normalize(), Conv(out=4), Relu(), Conv(out=6, groups=2, bias=False), MaxPool(),
-    Conv(out=4, kernel=5, padding="valid"), Conv(out=4, kernel=2, stride=2), Flatten(),
+    Normalize(),
+    Conv(out=4),
+    Relu(),
+    Conv(out=6, groups=2, bias=False),
+    MaxPool(),
+    Conv(out=4, kernel=5, padding="valid"),
+    Conv(out=4, kernel=2, stride=2),
+    Flatten(),
     Dense(out=10),
-)  # fmt: skip
+)
 
 
 @pytest.fixture(autouse=True)
@@ -29,17 +35,17 @@ def _deterministic():
 @pytest.mark.parametrize("model", [small.LAYERS, GROUPS], ids=["plain", "groups"])
 def test_stage_on_two_cores_ends_with_the_bits_of_one(tmp_path, source, model, precision):
     stage = small.first_stage(small.tiny(model=model, precision=precision), source)
-    alone, both = Members(tmp_path / "alone"), Members(tmp_path / "both")
+    alone, both = StageStore(tmp_path / "alone"), StageStore(tmp_path / "both")
     Trainer(alone, CPU, lambda event: None).train([stage])
-    with Overlap() as overlap:
+    with SecondCore() as overlap:
         Trainer(both, CPU, lambda event: None, overlap).train([stage])
     assert both.checkpoint(stage.key) == alone.checkpoint(stage.key)
     assert both.probabilities(stage.key).tobytes() == alone.probabilities(stage.key).tobytes()
 
 
 def gradients(attach):
-    member = Member.new(small.tiny(model=GROUPS), 0, (33.3, 78.6), CPU)
-    with Overlap() as overlap:
+    member = TrainState.new(small.tiny(model=GROUPS), 0, (33.3, 78.6), CPU)
+    with SecondCore() as overlap:
         if attach:
             overlap.attach(member)
         torch.manual_seed(0)
@@ -53,8 +59,8 @@ def test_every_gradient_is_there_when_backward_returns():
 
 
 def test_error_on_the_thread_is_raised_by_backward():
-    member = Member.new(small.tiny(model=GROUPS), 0, (33.3, 78.6), CPU)
-    with Overlap() as overlap:
+    member = TrainState.new(small.tiny(model=GROUPS), 0, (33.3, 78.6), CPU)
+    with SecondCore() as overlap:
         overlap.attach(member)
         loss = member.network(torch.rand(8, 1, 28, 28)).square().sum()
         member.network[3].weight.grad = None
@@ -66,11 +72,11 @@ def test_error_on_the_thread_is_raised_by_backward():
 def test_convolution_padded_in_another_way_keeps_its_own_backward_pass(options):
     """As a layer of another package may bring it."""
     torch.manual_seed(0)
-    member = Member.new(small.tiny(model=GROUPS), 0, (33.3, 78.6), CPU)
+    member = TrainState.new(small.tiny(model=GROUPS), 0, (33.3, 78.6), CPU)
     member.network[1] = nn.Conv2d(1, 4, 3, **{"padding": 1, **options})
     images = torch.rand(8, 1, 28, 28)
     found = []
-    with Overlap() as overlap:
+    with SecondCore() as overlap:
         for attach in (False, True):
             if attach:
                 overlap.attach(member)
@@ -82,8 +88,8 @@ def test_convolution_padded_in_another_way_keeps_its_own_backward_pass(options):
 
 
 def test_input_changed_in_place_is_an_error_as_it_is_without_the_thread():
-    member = Member.new(small.tiny(model=GROUPS), 0, (33.3, 78.6), CPU)
-    with Overlap() as overlap:
+    member = TrainState.new(small.tiny(model=GROUPS), 0, (33.3, 78.6), CPU)
+    with SecondCore() as overlap:
         overlap.attach(member)
         first, second = member.network[1], member.network[3]
         values = first(torch.rand(8, 1, 28, 28))

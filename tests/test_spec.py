@@ -33,12 +33,20 @@ def hash_of(config):
 @pytest.mark.parametrize(
     "extra",
     [
-        "loss: cross_entropy", "batch_size: 32", "members: 1", "optimizer: {name: adam}",
+        "loss: cross_entropy",
+        "batch_size: 32",
+        "members: 1",
+        "optimizer: {name: adam}",
         "optimizer: {name: adam, beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 0}",
-        "label_smoothing: 0", "label_smoothing: 0.0", "published: {accuracy: 99}",
-        "clip_norm: null", "augment:", "pool: ~", "precision: float32",
+        "label_smoothing: 0",
+        "label_smoothing: 0.0",
+        "published: {accuracy: 99}",
+        "clip_norm: null",
+        "augment:",
+        "pool: ~",
+        "precision: float32",
     ],
-)  # fmt: skip
+)
 def test_written_default_changes_no_hash(tmp_path, extra):
     assert hash_of(load(tmp_path, f"{TEXT}{extra}\n")) == hash_of(load(tmp_path, TEXT))
 
@@ -46,11 +54,14 @@ def test_written_default_changes_no_hash(tmp_path, extra):
 @pytest.mark.parametrize(
     ("old", "new"),
     [
-        ("title: T", "title: Other"), ("flatten", "flatten: {}"), ("lr: 1", "lr: 1.0"),
-        ("out: 10", "out: 10, bias: true"), ("out: 10", "init: glorot_uniform, out: 10"),
+        ("title: T", "title: Other"),
+        ("flatten", "flatten: {}"),
+        ("lr: 1", "lr: 1.0"),
+        ("out: 10", "out: 10, bias: true"),
+        ("out: 10", "init: glorot_uniform, out: 10"),
         ("lr: 1", "lr: 1, augment: false, pseudo_per_batch: 0"),
     ],
-)  # fmt: skip
+)
 def test_other_spelling_changes_no_hash(tmp_path, old, new):
     assert hash_of(load(tmp_path, TEXT.replace(old, new))) == hash_of(load(tmp_path, TEXT))
 
@@ -58,13 +69,17 @@ def test_other_spelling_changes_no_hash(tmp_path, old, new):
 @pytest.mark.parametrize(
     ("old", "new"),
     [
-        ("lr: 1", "lr: 1.5"), ("lr: 1", "lr: {from: 1, to: 1}"), ("epochs: 1", "epochs: 2"),
-        ("flatten", "normalize, flatten"), ("out: 10", "out: 10, bias: false"),
-        ("title: T", "title: T\noptimizer: {name: sgd}"), ("title: T", "title: T\nmembers: 2"),
+        ("lr: 1", "lr: 1.5"),
+        ("lr: 1", "lr: {from: 1, to: 1}"),
+        ("epochs: 1", "epochs: 2"),
+        ("flatten", "normalize, flatten"),
+        ("out: 10", "out: 10, bias: false"),
+        ("title: T", "title: T\noptimizer: {name: sgd}"),
+        ("title: T", "title: T\nmembers: 2"),
         ("title: T", "title: T\noptimizer: {name: adamw}"),
         ("title: T", "title: T\noptimizer: {name: adamw, weight_decay: 0}"),
     ],
-)  # fmt: skip
+)
 def test_other_recipe_has_another_hash(tmp_path, old, new):
     assert hash_of(load(tmp_path, TEXT.replace(old, new))) != hash_of(load(tmp_path, TEXT))
 
@@ -145,9 +160,12 @@ def test_layer_table_gives_shape_and_parameters_of_each_layer():
     layers = (Normalize(), Conv(out=7), MaxPool(), Flatten(), Dense(out=10))
     rows = layer_table(layers)
     assert [(row.name, row.output_shape, row.parameters) for row in rows] == [
-        ("normalize", (1, 28, 28), 0), ("conv", (7, 28, 28), 70), ("maxpool", (7, 14, 14), 0),
-        ("flatten", (1372,), 0), ("dense", (10,), 13_730),
-    ]  # fmt: skip
+        ("normalize", (1, 28, 28), 0),
+        ("conv", (7, 28, 28), 70),
+        ("maxpool", (7, 14, 14), 0),
+        ("flatten", (1372,), 0),
+        ("dense", (10,), 13_730),
+    ]
 
 
 def test_label_names_the_rung_and_its_overrides():

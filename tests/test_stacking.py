@@ -10,7 +10,7 @@ from mnistladder.config.spec import Adam, Sgd
 from mnistladder.engine import stacking
 from mnistladder.engine.devices import make_deterministic
 from mnistladder.engine.tensors import Images, load_digits
-from mnistladder.engine.train_state import Member
+from mnistladder.engine.train_state import TrainState
 from mnistladder.errors import UsageError
 from mnistladder.model import layers
 from mnistladder.model.modules import Dropout
@@ -90,8 +90,8 @@ def test_layer_stacked_is_the_layer_alone_for_each(name, arguments, shape):
 
 
 def trained(config, images, seeds, together, epochs=1):
-    """Members after their epochs, and their losses: stacked `together` at a time, or alone."""
-    members = [Member.new(config, seed, STATISTICS, CPU) for seed in seeds]
+    """StageStore after their epochs, and their losses: stacked `together` at a time, or alone."""
+    members = [TrainState.new(config, seed, STATISTICS, CPU) for seed in seeds]
     losses = []
     for first in range(0, len(seeds), together):
         group, group_seeds = (some[first : first + together] for some in (members, seeds))
@@ -112,7 +112,7 @@ def test_members_of_a_rung_stacked_are_the_members_alone(name, few):
     stacked, found = trained(config, few, [0, 1, 2], together=3)
     assert found == pytest.approx(expected, rel=1e-4)  # after up to four steps
     for one, other, seed in zip(stacked, alone, [0, 1, 2], strict=True):
-        moved = (state(other) - state(Member.new(config, seed, STATISTICS, CPU))).norm()
+        moved = (state(other) - state(TrainState.new(config, seed, STATISTICS, CPU))).norm()
         assert (state(one) - state(other)).norm() < 1e-3 * moved
 
 
@@ -151,7 +151,7 @@ def test_members_do_not_mix(few):
 
 
 def test_stack_of_one_is_the_member_itself():
-    member = Member.new(small.tiny(), 0, STATISTICS, CPU)
+    member = TrainState.new(small.tiny(), 0, STATISTICS, CPU)
     assert stacking.join(small.tiny(), [member]) is member
 
 
@@ -192,7 +192,7 @@ def _plugin(monkeypatch):
 @pytest.mark.usefixtures("_plugin")
 def test_constants_of_a_layer_are_those_of_a_member():
     config = small.tiny(model=(layers.Flatten(), Scaled(), layers.Dense(out=10)))
-    members = [Member.new(config, seed, STATISTICS, CPU) for seed in range(3)]
+    members = [TrainState.new(config, seed, STATISTICS, CPU) for seed in range(3)]
     whole = stacking.join(config, members)
     assert dict(whole.network.named_buffers())["02_scaled.constants"].tolist() == [3.0, 5.0]
 
@@ -200,6 +200,6 @@ def test_constants_of_a_layer_are_those_of_a_member():
 @pytest.mark.usefixtures("_plugin")
 def test_layer_that_is_stackable_in_name_only_is_told():
     config = small.tiny(model=(layers.Flatten(), Scaled(stored=True), layers.Dense(out=10)))
-    members = [Member.new(config, seed, STATISTICS, CPU) for seed in range(3)]
+    members = [TrainState.new(config, seed, STATISTICS, CPU) for seed in range(3)]
     with pytest.raises(UsageError, match=r"constants: \(2,\) alone, \(2,\) stacked"):
         stacking.join(config, members)

@@ -11,14 +11,14 @@ import yaml
 from mnistladder.config.loading import load_rung
 from mnistladder.config.recipe import resolved
 from mnistladder.errors import CorruptError
-from mnistladder.runs.stage_store import Members, Progress, mean_probabilities
+from mnistladder.runs.stage_store import Progress, StageStore, mean_probabilities
 
 PROBABILITIES = np.full((4, 10), 0.1, np.float32)
 
 
 @pytest.fixture
-def members(tmp_path):
-    return Members(tmp_path)
+def store(tmp_path):
+    return StageStore(tmp_path)
 
 
 @pytest.fixture
@@ -41,41 +41,41 @@ def progress(epochs):
     return Progress(f"checkpoint {epochs}".encode(), rows, resumed=1)
 
 
-def finish(members, stage):
-    members.finish(
+def finish(store, stage):
+    store.finish(
         stage.key, stage.seed, stage.config, progress(2), PROBABILITIES, {"test_errors": 3}
     )
-    return members.root / stage.key
+    return store.root / stage.key
 
 
-def test_stage_that_was_never_begun_has_no_progress(members, stage):
-    assert members.progress(stage.key) == Progress()
-    assert not members.is_stored(stage.key)
+def test_stage_that_was_never_begun_has_no_progress(store, stage):
+    assert store.progress(stage.key) == Progress()
+    assert not store.is_stored(stage.key)
 
 
-def test_saved_progress_is_read_again_and_replaces_the_one_before(members, stage):
+def test_saved_progress_is_read_again_and_replaces_the_one_before(store, stage):
     for epochs in (1, 2):
-        members.save_progress(stage.key, progress(epochs))
-        assert members.progress(stage.key) == progress(epochs)
-    names = {path.name for path in (members.root / stage.key).iterdir()}
+        store.save_progress(stage.key, progress(epochs))
+        assert store.progress(stage.key) == progress(epochs)
+    names = {path.name for path in (store.root / stage.key).iterdir()}
     assert names == {"progress.json", "epoch-0002.safetensors"}
-    assert not members.is_stored(stage.key)
+    assert not store.is_stored(stage.key)
 
 
-def test_finished_stage_is_read_again_and_leaves_no_progress(members, stage):
-    members.save_progress(stage.key, progress(2))
-    folder = finish(members, stage)
-    assert members.is_stored(stage.key)
-    assert members.checkpoint(stage.key) == b"checkpoint 2"
-    assert members.history(stage.key) == progress(2).history
-    assert np.array_equal(members.probabilities(stage.key), PROBABILITIES)
-    assert members.record(stage.key)["test_errors"] == 3
+def test_finished_stage_is_read_again_and_leaves_no_progress(store, stage):
+    store.save_progress(stage.key, progress(2))
+    folder = finish(store, stage)
+    assert store.is_stored(stage.key)
+    assert store.checkpoint(stage.key) == b"checkpoint 2"
+    assert store.history(stage.key) == progress(2).history
+    assert np.array_equal(store.probabilities(stage.key), PROBABILITIES)
+    assert store.record(stage.key)["test_errors"] == 3
     names = "record.json history.jsonl probabilities.npy checkpoint.safetensors config.yaml"
     assert {path.name for path in folder.iterdir()} == set(names.split())
 
 
-def test_stored_config_loads_to_the_config(members, stage):
-    path = finish(members, stage) / "config.yaml"
+def test_stored_config_loads_to_the_config(store, stage):
+    path = finish(store, stage) / "config.yaml"
     assert load_rung(str(path)).config == stage.config
     assert yaml.safe_load(path.read_text())["model"] == resolved(stage.config)["model"]
 
@@ -83,36 +83,38 @@ def test_stored_config_loads_to_the_config(members, stage):
 @pytest.mark.parametrize(
     ("name", "read"),
     [
-        ("checkpoint.safetensors", Members.checkpoint), ("history.jsonl", Members.history),
-        ("probabilities.npy", Members.probabilities), ("record.json", Members.record),
+        ("checkpoint.safetensors", StageStore.checkpoint),
+        ("history.jsonl", StageStore.history),
+        ("probabilities.npy", StageStore.probabilities),
+        ("record.json", StageStore.record),
     ],
-)  # fmt: skip
+)
 @pytest.mark.parametrize("damage", [cut, flip_byte, Path.unlink])
-def test_damage_to_any_file_is_an_error(members, stage, name, read, damage):
-    path = finish(members, stage) / name
-    read(members, stage.key)
+def test_damage_to_any_file_is_an_error(store, stage, name, read, damage):
+    path = finish(store, stage) / name
+    read(store, stage.key)
     damage(path)
     with pytest.raises(CorruptError, match=name):
-        read(members, stage.key)
+        read(store, stage.key)
 
 
-def test_edited_record_is_an_error(members, stage):
-    path = finish(members, stage) / "record.json"
+def test_edited_record_is_an_error(store, stage):
+    path = finish(store, stage) / "record.json"
     record = json.loads(path.read_text())
     path.write_text(json.dumps({**record, "test_errors": 0}))
     with pytest.raises(CorruptError, match="damaged or edited"):
-        members.record(stage.key)
+        store.record(stage.key)
 
 
-def test_dropped_progress_is_kept_aside(members, stage):
+def test_dropped_progress_is_kept_aside(store, stage):
     for number in (1, 2):
-        members.save_progress(stage.key, progress(1))
-        moved = {path.name for path in members.drop_progress(stage.key)}
+        store.save_progress(stage.key, progress(1))
+        moved = {path.name for path in store.drop_progress(stage.key)}
         assert moved == {
             f"progress.json.corrupt-{number}",
             f"epoch-0001.safetensors.corrupt-{number}",
         }
-    assert members.progress(stage.key) == Progress()
+    assert store.progress(stage.key) == Progress()
 
 
 def test_mean_probabilities_is_the_mean_in_double_precision():

@@ -18,10 +18,14 @@ def key(source, seed=0, **changes):
 @pytest.mark.parametrize(
     "changes",
     [
-        {"title": "Other"}, {"published": Published(accuracy=99.0)}, {"pool": "test"},
-        {"augment": Augment(zoom=0.1)}, {"optimizer": Adam()}, {"loss": "cross_entropy"},
+        {"title": "Other"},
+        {"published": Published(accuracy=99.0)},
+        {"pool": "test"},
+        {"augment": Augment(zoom=0.1)},
+        {"optimizer": Adam()},
+        {"loss": "cross_entropy"},
     ],
-)  # fmt: skip
+)
 def test_key_ignores_what_does_not_decide_training(source, changes):
     assert key(source, **changes) == key(source)
 
@@ -29,14 +33,22 @@ def test_key_ignores_what_does_not_decide_training(source, changes):
 @pytest.mark.parametrize(
     "changes",
     [
-        {"seed": 1}, {"batch_size": 32}, {"loss": "clipped_cross_entropy"}, {"clip_norm": 1.0},
-        {"label_smoothing": 0.1}, {"precision": "bfloat16"}, {"optimizer": Sgd()},
-        {"optimizer": AdamW()}, {"optimizer": Adam(beta1=0.8)}, {"model": small.LAYERS[1:]},
-        {"phases": small.phases(3)}, {"phases": small.phases(2, lr=1e-3)},
+        {"seed": 1},
+        {"batch_size": 32},
+        {"loss": "clipped_cross_entropy"},
+        {"clip_norm": 1.0},
+        {"label_smoothing": 0.1},
+        {"precision": "bfloat16"},
+        {"optimizer": Sgd()},
+        {"optimizer": AdamW()},
+        {"optimizer": Adam(beta1=0.8)},
+        {"model": small.LAYERS[1:]},
+        {"phases": small.phases(3)},
+        {"phases": small.phases(2, lr=1e-3)},
         {"phases": small.phases(2, augment=True), "augment": Augment()},
         {"phases": small.phases(2, augment=True), "augment": Augment(zoom=0.1)},
     ],
-)  # fmt: skip
+)
 def test_key_sees_all_that_decides_training(source, changes):
     assert key(source, **changes) != key(source)
 
@@ -84,8 +96,13 @@ def test_members_count_only_as_teachers(source):
 def test_position_gives_phase_and_epoch_within_it(source):
     stage = Stage(PSEUDO, 0, 3, source)
     assert [stage.position(epoch) for epoch in range(6)] == [
-        (0, 0), (0, 1), (1, 0), (2, 0), (2, 1), (2, 2),
-    ]  # fmt: skip
+        (0, 0),
+        (0, 1),
+        (1, 0),
+        (2, 0),
+        (2, 1),
+        (2, 2),
+    ]
     with pytest.raises(IndexError):
         stage.position(6)
 

@@ -31,9 +31,18 @@ def test_interval_of_a_count_is_clopper_pearsons(count):
 
 @pytest.mark.parametrize(
     ("only_a", "only_b", "p"),  # significant or not, as in the tables of the exact sign test
-    [(6, 0, 0.031), (8, 1, 0.039), (10, 2, 0.039), (15, 5, 0.041), (25, 12, 0.047),
-     (12, 4, 0.077), (20, 10, 0.099), (0, 0, 1.0), (3, 3, 1.0)],
-)  # fmt: skip
+    [
+        (6, 0, 0.031),
+        (8, 1, 0.039),
+        (10, 2, 0.039),
+        (15, 5, 0.041),
+        (25, 12, 0.047),
+        (12, 4, 0.077),
+        (20, 10, 0.099),
+        (0, 0, 1.0),
+        (3, 3, 1.0),
+    ],
+)
 def test_mcnemar_gives_the_tables_p(only_a, only_b, p):
     a = np.arange(100) < only_a
     b = (np.arange(100) >= 50) & (np.arange(100) < 50 + only_b)
@@ -56,9 +65,13 @@ def test_sign_flip_is_scipys_permutation_test():
     generator = np.random.default_rng(3)
     rates = [np.mean(masks(4, 300, rate, generator), axis=0) for rate in (0.10, 0.07)]
     expected = stats.permutation_test(
-        rates, lambda a, b, axis: (a - b).sum(axis), permutation_type="samples", vectorized=True,
-        n_resamples=9_999, rng=np.random.default_rng(1),
-    ).pvalue  # fmt: skip
+        rates,
+        lambda a, b, axis: (a - b).sum(axis),
+        permutation_type="samples",
+        vectorized=True,
+        n_resamples=9_999,
+        rng=np.random.default_rng(1),
+    ).pvalue
     found = statistics.sign_flip_p(rates[0] - rates[1])
     assert found == pytest.approx(expected, abs=0.02)
     assert statistics.sign_flip_p(np.zeros(9)) == 1
@@ -101,8 +114,11 @@ def test_holm_follows_the_textbook():
 
 def test_prediction_interval_holds_the_next_draw_as_often_as_it_says():
     draws = np.random.default_rng(0).normal(100, 5, (2000, 6))
-    held = [low <= row[5] <= high for row in draws
-            for low, high in [statistics.prediction_interval(row[:5], 0.9)]]  # fmt: skip
+    held = [
+        low <= row[5] <= high
+        for row in draws
+        for low, high in [statistics.prediction_interval(row[:5], 0.9)]
+    ]
     assert np.mean(held) == pytest.approx(0.9, abs=0.02)
 
 

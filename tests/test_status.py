@@ -4,19 +4,19 @@ from collections import Counter
 from contextlib import closing
 
 import small
-from test_ladder import ANNEALED, AVERAGED, DIVERGING, PSEUDO
+from test_climb import ANNEALED, AVERAGED, DIVERGING, PSEUDO
 
 from mnistladder.config.spec import Rung
-from mnistladder.ladder.attempts import Target
+from mnistladder.ladder.attempts import Attempt
 from mnistladder.ladder.climb import Ladder
 from mnistladder.ladder.events import EpochDone
 from mnistladder.ladder.executors import InProcess
 from mnistladder.ladder.status import RungState, Standing, State, fitted
 
 
-def targets(source, seeds=1, **configs):
+def attempts(source, seeds=1, **configs):
     return [
-        Target(Rung(name, config), seed, source)
+        Attempt(Rung(name, config), seed, source)
         for name, config in configs.items()
         for seed in range(seeds)
     ]
@@ -44,18 +44,22 @@ def words(rows):
 
 
 def test_rungs_go_from_waiting_over_running_to_done(tmp_path, source):
-    _, seen = climb(targets(source, a=ANNEALED, b=small.tiny()), tmp_path)
+    _, seen = climb(attempts(source, a=ANNEALED, b=small.tiny()), tmp_path)
     order = list(dict.fromkeys(" ".join(words(rows)) for rows in seen))
     assert order == [
-        "waiting waiting", "running waiting", "done waiting", "done running", "done done",
-    ]  # fmt: skip
+        "waiting waiting",
+        "running waiting",
+        "done waiting",
+        "done running",
+        "done done",
+    ]
     epochs = [rows[0].epochs_done for rows in seen]
     assert (epochs[0], epochs[-1]) == (0, 2)
     assert epochs == sorted(epochs)
 
 
 def test_shared_stages_count_for_each_rung_that_needs_them(tmp_path, source):
-    standing, seen = climb(targets(source, x=ANNEALED, y=AVERAGED, z=PSEUDO), tmp_path)
+    standing, seen = climb(attempts(source, x=ANNEALED, y=AVERAGED, z=PSEUDO), tmp_path)
     assert [(row.epochs_done, row.epochs) for row in seen[0]] == [(0, 2), (0, 4), (0, 6)]
     busy = next(rows for rows in seen if rows[0].epochs_done == 1)
     assert words(busy) == ["running"] * 3
@@ -64,7 +68,7 @@ def test_shared_stages_count_for_each_rung_that_needs_them(tmp_path, source):
 
 
 def test_accuracy_is_the_mean_over_the_seeds_climbed_so_far(tmp_path, source):
-    chosen = targets(source, seeds=2, a=ANNEALED)
+    chosen = attempts(source, seeds=2, a=ANNEALED)
     standing, seen = climb(chosen, tmp_path)
     accuracies = list(standing.accuracies.values())
     found = list(dict.fromkeys((row.seeds_done, row.accuracy) for [row] in seen))
@@ -74,9 +78,9 @@ def test_accuracy_is_the_mean_over_the_seeds_climbed_so_far(tmp_path, source):
 
 
 def test_stored_results_and_networks_count_from_the_start(tmp_path, source):
-    climb(targets(source, a=ANNEALED), tmp_path)
+    climb(attempts(source, a=ANNEALED), tmp_path)
     [stored, shares, new] = Standing(
-        Ladder(targets(source, a=ANNEALED, b=AVERAGED, c=small.tiny(batch_size=32)), tmp_path)
+        Ladder(attempts(source, a=ANNEALED, b=AVERAGED, c=small.tiny(batch_size=32)), tmp_path)
     ).states()
     assert (stored.state, stored.epochs_done, stored.seeds_done) == (State.DONE, 2, 1)
     assert stored.accuracy is not None
@@ -85,18 +89,16 @@ def test_stored_results_and_networks_count_from_the_start(tmp_path, source):
 
 
 def test_stored_result_is_done_without_its_networks(tmp_path, source):
-    climb(targets(source, a=ANNEALED), tmp_path)
+    climb(attempts(source, a=ANNEALED), tmp_path)
     for record in tmp_path.glob("members/*/record.json"):
         record.unlink()
-    [stored, shares] = Standing(
-        Ladder(targets(source, a=ANNEALED, b=AVERAGED), tmp_path)
-    ).states()  # fmt: skip
+    [stored, shares] = Standing(Ladder(attempts(source, a=ANNEALED, b=AVERAGED), tmp_path)).states()
     assert (stored.state, stored.epochs_done) == (State.DONE, 2)
     assert shares.epochs_done == 0
 
 
 def test_resumed_network_counts_the_epochs_it_has(tmp_path, source):
-    ladder = Ladder(targets(source, a=small.tiny(phases=small.phases(4))), tmp_path)
+    ladder = Ladder(attempts(source, a=small.tiny(phases=small.phases(4))), tmp_path)
 
     def stop(event):
         if isinstance(event, EpochDone):
@@ -106,13 +108,13 @@ def test_resumed_network_counts_the_epochs_it_has(tmp_path, source):
         try:
             list(ladder.climb(executor, stop))
         except KeyboardInterrupt:
-            _, seen = climb(ladder.targets, tmp_path)
+            _, seen = climb(ladder.attempts, tmp_path)
     assert list(dict.fromkeys(rows[0].epochs_done for rows in seen)) == [0, 1, 2, 3, 4]
     assert seen[-1][0].state is State.DONE
 
 
 def test_failed_rung_says_so_and_others_go_on(tmp_path, source):
-    standing, _ = climb(targets(source, bad=DIVERGING, good=ANNEALED), tmp_path)
+    standing, _ = climb(attempts(source, bad=DIVERGING, good=ANNEALED), tmp_path)
     assert words(standing.states()) == ["failed", "done"]
 
 

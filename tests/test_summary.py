@@ -11,17 +11,34 @@ from mnistladder.data.datasets import MNIST_SHA256
 from mnistladder.report import tables
 from mnistladder.report.summary import expected_band, make_rows, wrong_masks
 
-MACHINE = {"device": "cpu", "device_name": "A processor", "ended": "2026-01-02T03:04:05+00:00",
-           "engine": RECIPE_VERSION}  # fmt: skip
+MACHINE = {
+    "device": "cpu",
+    "device_name": "A processor",
+    "ended": "2026-01-02T03:04:05+00:00",
+    "engine": RECIPE_VERSION,
+}
 
 
 def record(rung="model02_normalized", seed=0, errors=800, **changes):
     return {
-        "rung": rung, "overrides": [], "title": "Normalisation", "seed": seed, "members": 1,
-        "parameters": 7850, "epochs": 5, "errors": errors, "accuracy": 100 - errors / 100,
-        "published_accuracy": 92.44, "train_s": 3.0, "transductive": False, "config_sha256": "a",
-        "data": {"name": "mnist", "sha256": "m"}, "test_images": 10_000, **MACHINE, **changes,
-    }  # fmt: skip
+        "rung": rung,
+        "overrides": [],
+        "title": "Normalisation",
+        "seed": seed,
+        "members": 1,
+        "parameters": 7850,
+        "epochs": 5,
+        "errors": errors,
+        "accuracy": 100 - errors / 100,
+        "published_accuracy": 92.44,
+        "train_s": 3.0,
+        "transductive": False,
+        "config_sha256": "a",
+        "data": {"name": "mnist", "sha256": "m"},
+        "test_images": 10_000,
+        **MACHINE,
+        **changes,
+    }
 
 
 def test_row_has_mean_and_deviation_over_all_seeds():

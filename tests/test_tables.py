@@ -10,17 +10,34 @@ from mnistladder.config.recipe import RECIPE_VERSION
 from mnistladder.report import tables
 from mnistladder.report.summary import make_rows
 
-MACHINE = {"device": "cpu", "device_name": "A processor", "ended": "2026-01-02T03:04:05+00:00",
-           "engine": RECIPE_VERSION}  # fmt: skip
+MACHINE = {
+    "device": "cpu",
+    "device_name": "A processor",
+    "ended": "2026-01-02T03:04:05+00:00",
+    "engine": RECIPE_VERSION,
+}
 
 
 def record(rung="model02_normalized", seed=0, errors=800, **changes):
     return {
-        "rung": rung, "overrides": [], "title": "Normalisation", "seed": seed, "members": 1,
-        "parameters": 7850, "epochs": 5, "errors": errors, "accuracy": 100 - errors / 100,
-        "published_accuracy": 92.44, "train_s": 3.0, "transductive": False, "config_sha256": "a",
-        "data": {"name": "mnist", "sha256": "m"}, "test_images": 10_000, **MACHINE, **changes,
-    }  # fmt: skip
+        "rung": rung,
+        "overrides": [],
+        "title": "Normalisation",
+        "seed": seed,
+        "members": 1,
+        "parameters": 7850,
+        "epochs": 5,
+        "errors": errors,
+        "accuracy": 100 - errors / 100,
+        "published_accuracy": 92.44,
+        "train_s": 3.0,
+        "transductive": False,
+        "config_sha256": "a",
+        "data": {"name": "mnist", "sha256": "m"},
+        "test_images": 10_000,
+        **MACHINE,
+        **changes,
+    }
 
 
 def test_averaged_rung_shows_its_members():
@@ -39,11 +56,13 @@ def test_transductive_row_is_marked_and_explained():
     [("rung", "r1"), ("accuracy", "r2"), ("errors", "r2"), ("time", "r3"), ("parameters", "r2")],
 )
 def test_sort_puts_the_best_first(by, first):
-    rows = make_rows([
-        record("r1", errors=9, train_s=9.0, parameters=9),
-        record("r2", errors=1, train_s=5.0, parameters=1),
-        record("r3", errors=5, train_s=1.0, parameters=5),
-    ])  # fmt: skip
+    rows = make_rows(
+        [
+            record("r1", errors=9, train_s=9.0, parameters=9),
+            record("r2", errors=1, train_s=5.0, parameters=1),
+            record("r3", errors=5, train_s=1.0, parameters=5),
+        ]
+    )
     assert tables.sort_rows(rows, by)[0].rung == first
 
 
@@ -77,8 +96,14 @@ def test_markdown_has_as_many_cells_in_every_line():
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(0.04, "0.0 s"), (9.94, "9.9 s"), (59.4, "59 s"), (61, "1 min 01 s"), (3599, "59 min 59 s"),
-     (3660, "1 h 01 min")],
-)  # fmt: skip
+    [
+        (0.04, "0.0 s"),
+        (9.94, "9.9 s"),
+        (59.4, "59 s"),
+        (61, "1 min 01 s"),
+        (3599, "59 min 59 s"),
+        (3660, "1 h 01 min"),
+    ],
+)
 def test_duration_takes_two_units_at_most(seconds, text):
     assert tables.duration(seconds) == text

@@ -16,23 +16,28 @@ from mnistladder import storage
 from mnistladder.config.spec import Augment, Rung
 from mnistladder.engine import tensors
 from mnistladder.ladder import tensorboard
-from mnistladder.ladder.attempts import Target
+from mnistladder.ladder.attempts import Attempt
 from mnistladder.ladder.climb import Climbed, Ladder
 from mnistladder.ladder.events import EpochDone, Finished, Notice, Started
 from mnistladder.ladder.executors import InProcess, LocalProcesses, places
-from mnistladder.runs.stage_store import Members
+from mnistladder.runs.stage_store import StageStore
 
 PSEUDO = small.tiny(
-    members=2, pool="test", augment=Augment(rotate_deg=15), phases=(
-        *small.phases(1), *small.phases(1, augment=True), *small.phases(2, pseudo_per_batch=16),
+    members=2,
+    pool="test",
+    augment=Augment(rotate_deg=15),
+    phases=(
+        *small.phases(1),
+        *small.phases(1, augment=True),
+        *small.phases(2, pseudo_per_batch=16),
     ),
-)  # fmt: skip
+)
 
 
 def climb(config, source, runs, *, jobs=None, log=True, cut_after=None):
     """The outcome of the config as a rung, logged or not, and what the log had to say."""
-    target, told, epochs = Target(Rung("rung", config), 0, source), [], []
-    logs = tensorboard.TensorBoards([target], runs, told.append)
+    attempt, told, epochs = Attempt(Rung("rung", config), 0, source), [], []
+    logs = tensorboard.TensorBoards([attempt], runs, told.append)
 
     def emit(event):
         if log:
@@ -43,8 +48,8 @@ def climb(config, source, runs, *, jobs=None, log=True, cut_after=None):
 
     executor = LocalProcesses(runs, emit, places("cpu", jobs, 0)) if jobs else None
     with closing(logs), closing(executor or InProcess(runs, "cpu", emit)) as executor:
-        [outcome] = Ladder([target], runs).climb(executor, emit)
-    return target, outcome, told
+        [outcome] = Ladder([attempt], runs).climb(executor, emit)
+    return attempt, outcome, told
 
 
 def read(folder):
@@ -52,27 +57,27 @@ def read(folder):
     return events.Reload()
 
 
-def logged(target, runs, number=0):
+def logged(attempt, runs, number=0):
     """What the log says of a member."""
     member = tensorboard.Network(
-        f"rung network {target.levels[0][number].seed}",
-        tuple(level[number] for level in target.levels),
+        f"rung network {attempt.levels[0][number].seed}",
+        tuple(level[number] for level in attempt.levels),
     )
     return read(member.folder(runs))
 
 
-def history(target, runs, number=0):
+def history(attempt, runs, number=0):
     """A member's rows over all its stages."""
-    members = Members(runs)
-    return list(chain.from_iterable(members.history(s[number].key) for s in target.levels))
+    store = StageStore(runs)
+    return list(chain.from_iterable(store.history(s[number].key) for s in attempt.levels))
 
 
 def points(events, tag):
     return [(point.step, point.value) for point in events.Scalars(tag)]
 
 
-def check_scalars(target, runs, number=0):
-    events, rows = logged(target, runs, number), history(target, runs, number)
+def check_scalars(attempt, runs, number=0):
+    events, rows = logged(attempt, runs, number), history(attempt, runs, number)
     assert {*events.Tags()["scalars"]} == {*tensorboard.scalars(rows[0], 256)}
     for tag in events.Tags()["scalars"]:
         expected = [(row["epoch"], np.float32(tensorboard.scalars(row, 256)[tag])) for row in rows]
@@ -80,10 +85,10 @@ def check_scalars(target, runs, number=0):
 
 
 def test_scalars_are_the_history_over_all_stages_and_no_bit_changes(tmp_path, source):
-    target, outcome, told = climb(PSEUDO, source, tmp_path / "logged")
+    attempt, outcome, told = climb(PSEUDO, source, tmp_path / "logged")
     for number in range(2):
-        check_scalars(target, tmp_path / "logged", number)
-    assert [row["epoch"] for row in history(target, tmp_path / "logged")] == [1, 2, 3, 4]
+        check_scalars(attempt, tmp_path / "logged", number)
+    assert [row["epoch"] for row in history(attempt, tmp_path / "logged")] == [1, 2, 3, 4]
     _, plain, _ = climb(PSEUDO, source, tmp_path / "plain", log=False)
     same = ("predictions_sha256", "weights_sha256", "curve")
     assert [outcome.record[key] for key in same] == [plain.record[key] for key in same]
@@ -93,8 +98,8 @@ def test_scalars_are_the_history_over_all_stages_and_no_bit_changes(tmp_path, so
 
 
 def test_graph_and_images_are_there_once(tmp_path, source):
-    target, _, _ = climb(PSEUDO, source, tmp_path)
-    events = logged(target, tmp_path)
+    attempt, _, _ = climb(PSEUDO, source, tmp_path)
+    events = logged(attempt, tmp_path)
     assert events.Tags()["graph"] is True
     assert any("conv" in node.name for node in events.Graph().node)
     [sheet] = events.Images("training_images/augmented")
@@ -102,10 +107,10 @@ def test_graph_and_images_are_there_once(tmp_path, source):
 
 
 def test_two_workers_write_the_same_log(tmp_path, source):
-    target, outcome, _ = climb(PSEUDO, source, tmp_path, jobs=2)
+    attempt, outcome, _ = climb(PSEUDO, source, tmp_path, jobs=2)
     assert isinstance(outcome, Climbed)
     for number in range(2):
-        check_scalars(target, tmp_path, number)
+        check_scalars(attempt, tmp_path, number)
 
 
 @pytest.mark.parametrize("log_at_first", [True, False])
@@ -114,28 +119,28 @@ def test_resumed_network_has_every_epoch_once(tmp_path, source, log_at_first):
     with pytest.raises(KeyboardInterrupt):
         climb(config, source, tmp_path, log=log_at_first, cut_after=2)
     assert len(list(tmp_path.glob("tensorboard/*/*/*"))) == log_at_first
-    target, _, _ = climb(config, source, tmp_path)
-    check_scalars(target, tmp_path)
-    events = logged(target, tmp_path)
+    attempt, _, _ = climb(config, source, tmp_path)
+    check_scalars(attempt, tmp_path)
+    events = logged(attempt, tmp_path)
     assert (events.Tags()["graph"], len(events.Images("training_images/raw"))) == (True, 1)
     assert len(list(tmp_path.glob("tensorboard/*/*/*"))) == 1
 
 
 def test_epochs_that_the_worker_is_ahead_are_not_doubled(tmp_path, source):
     """The main process may hear of an epoch after the next one was stored."""
-    target, _, _ = climb(small.tiny(), source, tmp_path, log=False)
-    key, rows = target.levels[0][0].key, history(target, tmp_path)
-    with closing(tensorboard.TensorBoards([target], tmp_path, lambda event: None)) as log:
+    attempt, _, _ = climb(small.tiny(), source, tmp_path, log=False)
+    key, rows = attempt.levels[0][0].key, history(attempt, tmp_path)
+    with closing(tensorboard.TensorBoards([attempt], tmp_path, lambda event: None)) as log:
         for event in (Started(key, 0, "cpu"), *(EpochDone(key, row) for row in rows)):
             log(event)
-    check_scalars(target, tmp_path)
+    check_scalars(attempt, tmp_path)
 
 
 def test_network_that_another_process_trained_is_logged_at_its_end(tmp_path, source):
-    target, _, _ = climb(small.tiny(), source, tmp_path, log=False)
-    with closing(tensorboard.TensorBoards([target], tmp_path, lambda event: None)) as log:
-        log(Finished(target.levels[0][0].key))
-    check_scalars(target, tmp_path)
+    attempt, _, _ = climb(small.tiny(), source, tmp_path, log=False)
+    with closing(tensorboard.TensorBoards([attempt], tmp_path, lambda event: None)) as log:
+        log(Finished(attempt.levels[0][0].key))
+    check_scalars(attempt, tmp_path)
 
 
 def test_moving_learning_rate_is_drawn_at_the_end_of_the_epoch():

@@ -7,7 +7,7 @@ from torch import nn
 
 from mnistladder.config.spec import Adam, Sgd
 from mnistladder.engine import stacking
-from mnistladder.engine.train_state import Member, hash_weights, join_weights, split_weights
+from mnistladder.engine.train_state import TrainState, hash_weights, join_weights, split_weights
 from mnistladder.errors import UsageError
 from mnistladder.model import network
 from mnistladder.model.layers import Dense, Flatten
@@ -56,7 +56,7 @@ def test_parts_of_many_joined_weights_are_those_of_each():
 
 def test_forward_in_bfloat16_rounds_what_is_multiplied_and_gives_float32():
     config = small.tiny(model=(Flatten(), Dense(out=10)), precision="bfloat16")
-    member = Member.new(config, 0, STATISTICS, CPU)
+    member = TrainState.new(config, 0, STATISTICS, CPU)
     images = torch.randint(0, 256, (4, 1, 28, 28), dtype=torch.uint8)
     logits = member.forward(images)
     rounded = member.network[1].weight.bfloat16().double()
@@ -70,7 +70,7 @@ def test_forward_in_bfloat16_rounds_what_is_multiplied_and_gives_float32():
 @pytest.mark.parametrize("members", [1, 2])
 def test_weights_and_updates_are_float32_in_bfloat16(members):
     config = small.tiny(precision="bfloat16")
-    each = [Member.new(config, seed, STATISTICS, CPU) for seed in range(members)]
+    each = [TrainState.new(config, seed, STATISTICS, CPU) for seed in range(members)]
     member = stacking.join(config, each)
     member.backward(member.forward(torch.rand(4, members, 28, 28)).square().sum())
     member.optimizer.step()
@@ -97,7 +97,7 @@ def step(member):
 @pytest.mark.parametrize("optimizer", [Adam(), Sgd(momentum=0.9), Sgd()], ids=lambda o: o.name)
 def test_member_goes_on_from_its_bytes_as_if_never_stored(optimizer):
     config = small.tiny(optimizer=optimizer, model=(Flatten(), Dense(out=10)))
-    first, second = (Member.new(config, seed, STATISTICS, CPU) for seed in (0, 1))
+    first, second = (TrainState.new(config, seed, STATISTICS, CPU) for seed in (0, 1))
     step(first)
     second.load(first.save())
     hashes = []

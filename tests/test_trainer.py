@@ -18,14 +18,14 @@ from mnistladder.engine import evaluate
 from mnistladder.engine.devices import make_deterministic
 from mnistladder.engine.inputs import stream
 from mnistladder.engine.tensors import load_digits
-from mnistladder.engine.train_state import MOMENT, Member, hash_weights
+from mnistladder.engine.train_state import MOMENT, TrainState, hash_weights
 from mnistladder.errors import CorruptError, ExitCode
 from mnistladder.ladder.events import EpochDone, Failed, Finished, Notice, Started
 from mnistladder.ladder.executors import Job, run_job
 from mnistladder.ladder.stages import member_stages
 from mnistladder.ladder.trainer import Trainer
 from mnistladder.model.layers import LAYERS, Dense, Flatten, Layer, Normalize, Relu
-from mnistladder.runs.stage_store import Members
+from mnistladder.runs.stage_store import StageStore
 
 CPU = torch.device("cpu")
 STATISTICS = (33.3, 78.6)
@@ -38,8 +38,8 @@ def _deterministic():
 
 
 @pytest.fixture
-def members(tmp_path):
-    return Members(tmp_path)
+def store(tmp_path):
+    return StageStore(tmp_path)
 
 
 class CutOffError(Exception):
@@ -56,16 +56,16 @@ def cut_off_at(epoch):
     return emit
 
 
-def train(stage, members, emit=lambda event: None):
+def train(stage, store, emit=lambda event: None):
     """The record of the stage, trained from wherever it stands."""
-    Trainer(members, CPU, emit).train([stage])
-    return members.record(stage.key)
+    Trainer(store, CPU, emit).train([stage])
+    return store.record(stage.key)
 
 
-def train_cut_off(stage, members, *epochs):
+def train_cut_off(stage, store, *epochs):
     for epoch in epochs:
         with pytest.raises(CutOffError):
-            Trainer(members, CPU, cut_off_at(epoch)).train([stage])
+            Trainer(store, CPU, cut_off_at(epoch)).train([stage])
 
 
 def ended(stage, runs, emit=lambda event: None):
@@ -81,14 +81,14 @@ def flip_byte(path):
     path.write_bytes(content)
 
 
-def losses(members, key):
-    return [row["loss"] for row in members.history(key)]
+def losses(store, key):
+    return [row["loss"] for row in store.history(key)]
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=lambda chosen: chosen.name)
 def test_stage_cut_off_after_every_epoch_ends_with_the_same_bits(tmp_path, source, optimizer):
     stage = small.first_stage(small.tiny(optimizer=optimizer, phases=small.phases(1, 2)), source)
-    whole, pieces = Members(tmp_path / "whole"), Members(tmp_path / "pieces")
+    whole, pieces = StageStore(tmp_path / "whole"), StageStore(tmp_path / "pieces")
     expected = train(stage, whole)
     train_cut_off(stage, pieces, 1, 2, 3)
     found = train(stage, pieces)
@@ -101,72 +101,74 @@ def test_stage_cut_off_after_every_epoch_ends_with_the_same_bits(tmp_path, sourc
 @pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=lambda chosen: chosen.name)
 def test_stage_resumed_without_its_moments_ends_with_other_bits(tmp_path, source, optimizer):
     stage = small.first_stage(small.tiny(optimizer=optimizer), source)
-    expected = train(stage, Members(tmp_path / "whole"))
-    members = Members(tmp_path / "without")
-    train_cut_off(stage, members, 1)
-    progress = members.progress(stage.key)
+    expected = train(stage, StageStore(tmp_path / "whole"))
+    store = StageStore(tmp_path / "without")
+    train_cut_off(stage, store, 1)
+    progress = store.progress(stage.key)
     tensors = safetensors.load(progress.checkpoint)
     weights = {name: value for name, value in tensors.items() if not name.startswith(MOMENT)}
     assert len(weights) < len(tensors)
     progress.checkpoint = safetensors.save(weights)
-    members.save_progress(stage.key, progress)
-    assert train(stage, members)["weights_sha256"] != expected["weights_sha256"]
+    store.save_progress(stage.key, progress)
+    assert train(stage, store)["weights_sha256"] != expected["weights_sha256"]
 
 
 def test_other_seed_ends_with_other_bits(tmp_path, source):
-    records = [train(small.first_stage(small.tiny(), source, s), Members(tmp_path)) for s in (0, 1)]
+    records = [
+        train(small.first_stage(small.tiny(), source, s), StageStore(tmp_path)) for s in (0, 1)
+    ]
     assert records[0]["weights_sha256"] != records[1]["weights_sha256"]
 
 
-def test_saved_member_loads_to_the_same_bytes(members, source):
+def test_saved_member_loads_to_the_same_bytes(store, source):
     stage = small.first_stage(small.tiny(), source)
-    train(stage, members)
-    member = Member.new(stage.config, 0, STATISTICS, CPU)
+    train(stage, store)
+    member = TrainState.new(stage.config, 0, STATISTICS, CPU)
     before = hash_weights(member.network)
-    member.load(members.checkpoint(stage.key))
-    assert member.save() == members.checkpoint(stage.key)
-    assert hash_weights(member.network) == members.record(stage.key)["weights_sha256"] != before
+    member.load(store.checkpoint(stage.key))
+    assert member.save() == store.checkpoint(stage.key)
+    assert hash_weights(member.network) == store.record(stage.key)["weights_sha256"] != before
 
 
-def test_checkpoint_of_another_shape_is_corrupt(members, source):
+def test_checkpoint_of_another_shape_is_corrupt(store, source):
     stage = small.first_stage(small.tiny(), source)
-    train(stage, members)
+    train(stage, store)
     model = (*small.LAYERS[:2], small.LAYERS[2].model_copy(update={"out": 8}), *small.LAYERS[3:])
     other = small.first_stage(small.tiny(model=model), source)
     with pytest.raises(CorruptError, match="another network"):
-        Member.new(other.config, 0, STATISTICS, CPU).load(members.checkpoint(stage.key))
+        TrainState.new(other.config, 0, STATISTICS, CPU).load(store.checkpoint(stage.key))
 
 
-def test_checkpoint_of_other_layers_is_corrupt(members, source):
+def test_checkpoint_of_other_layers_is_corrupt(store, source):
     stage = small.first_stage(small.tiny(), source)
-    train(stage, members)
+    train(stage, store)
     other = small.first_stage(small.tiny(model=(Flatten(), Dense(out=10))), source)
     with pytest.raises(CorruptError, match="another network"):
-        Member.new(other.config, 0, STATISTICS, CPU).load(members.checkpoint(stage.key))
+        TrainState.new(other.config, 0, STATISTICS, CPU).load(store.checkpoint(stage.key))
 
 
 @pytest.mark.parametrize("name", ["progress.json", "epoch-0001.safetensors"])
 @pytest.mark.parametrize("damage", [flip_byte, lambda path: path.write_bytes(b"")])
 def test_damaged_progress_is_set_aside_and_training_starts_again(tmp_path, source, name, damage):
     stage = small.first_stage(small.tiny(), source)
-    expected = train(stage, Members(tmp_path / "whole"))
-    members = Members(tmp_path / "damaged")
-    train_cut_off(stage, members, 1)
-    damage(members.root / stage.key / name)
+    expected = train(stage, StageStore(tmp_path / "whole"))
+    store = StageStore(tmp_path / "damaged")
+    train_cut_off(stage, store, 1)
+    damage(store.root / stage.key / name)
     events = []
-    found = train(stage, members, events.append)
+    found = train(stage, store, events.append)
     assert "set aside" in next(e.text for e in events if isinstance(e, Notice))
     assert [e.epochs_done for e in events if isinstance(e, Started)] == [0]
     assert found["weights_sha256"] == expected["weights_sha256"]
-    assert (members.root / stage.key / f"{name}.corrupt-1").exists()
+    assert (store.root / stage.key / f"{name}.corrupt-1").exists()
 
 
-def test_progress_whose_checkpoint_is_gone_starts_again(members, source):
+def test_progress_whose_checkpoint_is_gone_starts_again(store, source):
     stage = small.first_stage(small.tiny(), source)
-    train_cut_off(stage, members, 1)
-    (members.root / stage.key / "epoch-0001.safetensors").unlink()
+    train_cut_off(stage, store, 1)
+    (store.root / stage.key / "epoch-0001.safetensors").unlink()
     events = []
-    train(stage, members, events.append)
+    train(stage, store, events.append)
     assert [e.row["epoch"] for e in events if isinstance(e, EpochDone)] == [1, 2]
 
 
@@ -178,29 +180,29 @@ def pseudo_stages(source, seed=0):
 
 
 def test_damaged_checkpoint_of_a_finished_stage_is_an_error(tmp_path, source):
-    members = Members(tmp_path)
+    store = StageStore(tmp_path)
     first, second = pseudo_stages(source)
-    train(first, members)
-    flip_byte(members.root / first.key / "checkpoint.safetensors")
+    train(first, store)
+    flip_byte(store.root / first.key / "checkpoint.safetensors")
     with pytest.raises(CorruptError, match=r"checkpoint.safetensors: damaged"):
-        members.checkpoint(first.key)
+        store.checkpoint(first.key)
     end = ended(second, tmp_path)
     assert isinstance(end, Failed)
     assert end.exit_code is ExitCode.CORRUPT
-    assert not members.is_stored(second.key)
+    assert not store.is_stored(second.key)
 
 
 def test_next_stage_goes_on_from_weights_and_moments(tmp_path, source):
-    members = Members(tmp_path)
+    store = StageStore(tmp_path)
     first, second = pseudo_stages(source)
-    train(first, members)
-    train(second, members)
+    train(first, store)
+    train(second, store)
     steps = [
-        safetensors.load(members.checkpoint(stage.key))[f"{MOMENT}step"].item()
+        safetensors.load(store.checkpoint(stage.key))[f"{MOMENT}step"].item()
         for stage in (first, second)
     ]
     assert steps == [8, 8 + 11]  # 512 digits by 64, then by 48
-    [row] = members.history(second.key)
+    [row] = store.history(second.key)
     assert (row["epoch"], row["phase"], row["images"]) == (2, 1, 512 + 11 * 16)
 
 
@@ -227,17 +229,17 @@ def test_pseudo_labelling_sees_test_images_but_never_their_labels(
     other = changed_digits(digits_dir, tmp_path / "changed", name, change)
     hashes = []
     for place in (source, other):
-        members = Members(tmp_path / place.sha256[:8])
-        hashes.append([train(stage, members)["weights_sha256"] for stage in pseudo_stages(place)])
+        store = StageStore(tmp_path / place.sha256[:8])
+        hashes.append([train(stage, store)["weights_sha256"] for stage in pseudo_stages(place)])
     assert hashes[0][0] == hashes[1][0]
     assert (hashes[0][1] == hashes[1][1]) is same
 
 
 def test_draws_elsewhere_do_not_change_the_bits(tmp_path, source):
     stage = small.first_stage(small.tiny(), source)
-    expected = train(stage, Members(tmp_path / "quiet"))
+    expected = train(stage, StageStore(tmp_path / "quiet"))
     torch.manual_seed(os.getpid())
-    found = train(stage, Members(tmp_path / "noisy"), lambda event: torch.rand(7))
+    found = train(stage, StageStore(tmp_path / "noisy"), lambda event: torch.rand(7))
     assert found["weights_sha256"] == expected["weights_sha256"]
 
 
@@ -257,20 +259,20 @@ class Probe(Layer):
 
 
 @pytest.mark.parametrize("seed", [0, 1])
-def test_what_dropout_draws_follows_from_member_seed_and_epoch(members, source, monkeypatch, seed):
+def test_what_dropout_draws_follows_from_member_seed_and_epoch(store, source, monkeypatch, seed):
     monkeypatch.setitem(LAYERS, "probe", Probe)
     Probe.noted.clear()
     model = (Probe(), Flatten(), Dense(out=10))
     config = small.tiny(model=model, batch_size=512, phases=small.phases(1, 2))
-    train(small.first_stage(config, source, seed), members)
+    train(small.first_stage(config, source, seed), store)
     generators = [stream(seed, "dropout", epoch) for epoch in range(3)]
     assert Probe.noted == [torch.rand(1, generator=each).item() for each in generators]
 
 
-def test_training_leaves_the_global_generator_alone(members, source):
+def test_training_leaves_the_global_generator_alone(store, source):
     torch.manual_seed(1)
     before = torch.get_rng_state()
-    train(small.first_stage(small.tiny(), source), members)
+    train(small.first_stage(small.tiny(), source), store)
     assert torch.equal(torch.get_rng_state(), before)
     torch.rand(1)
     assert not torch.equal(torch.get_rng_state(), before)
@@ -279,15 +281,15 @@ def test_training_leaves_the_global_generator_alone(members, source):
 DEEP = (Flatten(), *[layer for _ in range(6) for layer in (Dense(out=50), Relu())], Dense(out=10))
 
 
-def test_diverged_loss_names_epoch_and_phase(members, source):
+def test_diverged_loss_names_epoch_and_phase(store, source):
     plan = (Phase(epochs=1, lr=1e-3), Phase(epochs=2, lr=100.0))
     stage = small.first_stage(small.tiny(model=DEEP, optimizer=Sgd(), phases=plan), source)
     events = []
-    Trainer(members, CPU, events.append).train([stage])
+    Trainer(store, CPU, events.append).train([stage])
     assert re.match(r"epoch 2, phase 1: the loss is (nan|inf); lower its", events[-1].text)
     assert events[-1].exit_code is ExitCode.DIVERGED
-    assert not members.is_stored(stage.key)
-    assert len(members.progress(stage.key).history) == 1
+    assert not store.is_stored(stage.key)
+    assert len(store.progress(stage.key).history) == 1
 
 
 def test_last_step_of_an_epoch_that_diverges_is_told(tmp_path, source):
@@ -299,9 +301,9 @@ def test_last_step_of_an_epoch_that_diverges_is_told(tmp_path, source):
     assert "the test loss is nan" in end.text
 
 
-def test_record_says_what_was_trained_where(members, source):
+def test_record_says_what_was_trained_where(store, source):
     stage = small.first_stage(small.tiny(), source)
-    record = train(stage, members)
+    record = train(stage, store)
     assert (record["key"], record["seed"], record["epochs"]) == (stage.key, 0, 2)
     assert (record["images_seen"], record["test_images"]) == (1024, 256)
     assert (record["device"], record["threads"], record["precision"]) == ("cpu", 1, "float32")
@@ -309,28 +311,28 @@ def test_record_says_what_was_trained_where(members, source):
     assert record["versions"]["torch"] == version("torch")
 
 
-def test_record_says_the_precision(members, source):
+def test_record_says_the_precision(store, source):
     stage = small.first_stage(small.tiny(precision="bfloat16"), source)
-    assert train(stage, members)["precision"] == "bfloat16"
+    assert train(stage, store)["precision"] == "bfloat16"
 
 
-def test_recorded_errors_are_those_of_the_stored_probabilities(members, source):
+def test_recorded_errors_are_those_of_the_stored_probabilities(store, source):
     stage = small.first_stage(small.tiny(), source)
-    record = train(stage, members)
-    found, labels = members.probabilities(stage.key), source.test_labels()
+    record = train(stage, store)
+    found, labels = store.probabilities(stage.key), source.test_labels()
     assert (found.argmax(1) != labels).sum() == record["test_errors"]
     of_truth = found[np.arange(256), labels].clip(1e-7)
-    assert members.history(stage.key)[-1]["test_loss"] == pytest.approx(-np.log(of_truth).mean())
+    assert store.history(stage.key)[-1]["test_loss"] == pytest.approx(-np.log(of_truth).mean())
 
 
-def test_stored_checkpoint_gives_the_stored_probabilities(members, source):
+def test_stored_checkpoint_gives_the_stored_probabilities(store, source):
     stage = small.first_stage(small.tiny(), source)
-    train(stage, members)
-    digits = load_digits(source, members.data_folder(source), CPU)
-    member = Member.new(stage.config, 0, digits.statistics, CPU)
-    member.load(members.checkpoint(stage.key))
+    train(stage, store)
+    digits = load_digits(source, store.data_folder(source), CPU)
+    member = TrainState.new(stage.config, 0, digits.statistics, CPU)
+    member.load(store.checkpoint(stage.key))
     found = evaluate.probabilities(member.network, digits.test.images)
-    assert np.array_equal(found.numpy(), members.probabilities(stage.key))
+    assert np.array_equal(found.numpy(), store.probabilities(stage.key))
 
 
 def test_stored_stage_is_not_trained_again(tmp_path, source):
@@ -342,8 +344,8 @@ def test_stored_stage_is_not_trained_again(tmp_path, source):
     assert events[4:] == [Finished(stage.key)]
 
 
-def test_tiny_network_learns(members, source):
+def test_tiny_network_learns(store, source):
     stage = small.first_stage(small.tiny(phases=small.phases(6)), source)
-    assert train(stage, members)["test_errors"] < 256 * 0.5
-    found = losses(members, stage.key)
+    assert train(stage, store)["test_errors"] < 256 * 0.5
+    found = losses(store, stage.key)
     assert found[-1] < found[0] / 2

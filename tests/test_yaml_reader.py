@@ -14,13 +14,35 @@ from mnistladder.errors import ConfigError, Problem
 @pytest.mark.parametrize(
     ("text", "value"),
     [
-        ("1", 1), ("-7", -7), ("+3", 3), ("007", 7), ("1e-4", 1e-4), ("1E3", 1000.0), ("1.", 1.0),
-        (".5", 0.5), ("-1.5e+2", -150.0), ("true", True), ("False", False), ("null", None),
-        ("~", None), ("", None), (".inf", math.inf), ("-.inf", -math.inf), ("yes", "yes"),
-        ("on", "on"), ("no", "no"), ("1_000", "1_000"), ("0x1f", "0x1f"), ("1:30", "1:30"),
-        ("2026-01-01", "2026-01-01"), ("e5", "e5"), (".", "."), ("nan", "nan"), ("1e", "1e"),
+        ("1", 1),
+        ("-7", -7),
+        ("+3", 3),
+        ("007", 7),
+        ("1e-4", 1e-4),
+        ("1E3", 1000.0),
+        ("1.", 1.0),
+        (".5", 0.5),
+        ("-1.5e+2", -150.0),
+        ("true", True),
+        ("False", False),
+        ("null", None),
+        ("~", None),
+        ("", None),
+        (".inf", math.inf),
+        ("-.inf", -math.inf),
+        ("yes", "yes"),
+        ("on", "on"),
+        ("no", "no"),
+        ("1_000", "1_000"),
+        ("0x1f", "0x1f"),
+        ("1:30", "1:30"),
+        ("2026-01-01", "2026-01-01"),
+        ("e5", "e5"),
+        (".", "."),
+        ("nan", "nan"),
+        ("1e", "1e"),
     ],
-)  # fmt: skip
+)
 def test_plain_scalar_has_the_value_of_yaml_1_2(text, value):
     found = resolve_scalar(text)
     assert (found, type(found)) == (value, type(value))

@@ -35,10 +35,17 @@ def show_leaderboard(
         return
     headings = ["rung", "seed", "errors", "accuracy %", "device", "ended", "result"]
     rows = [
-        [" ".join([r["rung"], *r["overrides"]]), str(r["seed"]), str(r["errors"]),
-         f"{r['accuracy']:.2f}", r["device"], r["ended"][:16].replace("T", " "), r["result_id"]]
+        [
+            " ".join([r["rung"], *r["overrides"]]),
+            str(r["seed"]),
+            str(r["errors"]),
+            f"{r['accuracy']:.2f}",
+            r["device"],
+            r["ended"][:16].replace("T", " "),
+            r["result_id"],
+        ]
         for r in records
-    ]  # fmt: skip
+    ]
     if rows:
         base.print_table(headings, rows, {"seed", "errors", "accuracy %"})
     else:

@@ -17,7 +17,7 @@ from mnistladder.config.spec import Rung
 from mnistladder.data.datasets import find
 from mnistladder.errors import ExitCode, Terminated, UsageError
 from mnistladder.ladder import estimates
-from mnistladder.ladder.attempts import Target
+from mnistladder.ladder.attempts import Attempt
 from mnistladder.ladder.climb import Climbed, Fallen, Ladder, Outcome
 from mnistladder.ladder.events import Event, Notice
 from mnistladder.ladder.executors import Executor, InProcess, LocalProcesses, places
@@ -27,9 +27,19 @@ from mnistladder.report.summary import make_rows
 from mnistladder.sealed import Record
 
 JSON_FIELDS = (
-    "rung", "seed", "errors", "accuracy", "members", "parameters", "epochs", "train_s", "total_s",
-    "device", "result_id", "predictions_sha256",
-)  # fmt: skip
+    "rung",
+    "seed",
+    "errors",
+    "accuracy",
+    "members",
+    "parameters",
+    "epochs",
+    "train_s",
+    "total_s",
+    "device",
+    "result_id",
+    "predictions_sha256",
+)
 
 CPU_STACK = 4  # of 1, 2, 3, 4, 5 and 8 the fastest on rung 9: more overflow a core's cache
 GPU_STACK = 32  # not measured yet
@@ -66,8 +76,8 @@ def plan(rungs: list[Rung], options: Options) -> Ladder:
             f"{networks:,} networks; at most {MOST_NETWORKS:,} at once, so fewer --seeds"
         )
     source = find(options.data, options.data_dir)
-    targets = [Target(rung, seed, source) for rung in rungs for seed in options.seeds]
-    return Ladder(targets, options.runs_dir, options.largest_stack)
+    attempts = [Attempt(rung, seed, source) for rung in rungs for seed in options.seeds]
+    return Ladder(attempts, options.runs_dir, options.largest_stack)
 
 
 def climb(rungs: list[Rung], options: Options) -> None:
@@ -78,10 +88,10 @@ def climb(rungs: list[Rung], options: Options) -> None:
     for outcome in _outcomes(ladder, options):
         outcomes.append(outcome)
         if isinstance(outcome, Fallen):
-            base.complain(f"{_name(outcome.target)}: no result: {outcome.text}")
+            base.complain(f"{_name(outcome.attempt)}: no result: {outcome.text}")
         elif not options.json:
             base.say(_sentence(outcome))
-    outcomes.sort(key=lambda outcome: ladder.targets.index(outcome.target))
+    outcomes.sort(key=lambda outcome: ladder.attempts.index(outcome.attempt))
     if options.json:
         base.print_json([_as_json(outcome) for outcome in outcomes if isinstance(outcome, Climbed)])
     elif len(rungs) > 1:
@@ -118,21 +128,21 @@ def _complain_of(event: Event) -> None:
 
 
 def again(
-    before: Record, target: Target, folder: Path, device: str, jobs: int | None, quiet: bool
+    before: Record, attempt: Attempt, folder: Path, device: str, jobs: int | None, quiet: bool
 ) -> Record:
-    """Trains a target anew in a folder, stacked where it was before; its new record."""
+    """Trains a attempt anew in a folder, stacked where it was before; its new record."""
     environment.check_device_name(device)
     stacked = {
-        stage.key for stage, was in zip(target.stages, before["stacked"], strict=True) if was
+        stage.key for stage, was in zip(attempt.stages, before["stacked"], strict=True) if was
     }
     options = Options(range(1), device, jobs, "", None, folder, False, quiet)
-    ladder = Ladder([target], folder, options.largest_stack, stacked)
+    ladder = Ladder([attempt], folder, options.largest_stack, stacked)
     for outcome in _outcomes(ladder, options):
         if isinstance(outcome, Climbed):
             return outcome.record
-        base.complain(f"{_name(target)}: no result: {outcome.text}")
+        base.complain(f"{_name(attempt)}: no result: {outcome.text}")
         raise typer.Exit(outcome.exit_code)
-    raise AssertionError("a ladder of one target has one outcome")
+    raise AssertionError("a ladder of one attempt has one outcome")
 
 
 def _default_jobs(device: str) -> int:
@@ -149,15 +159,15 @@ def _executor(options: Options, jobs: int, emit: Callable[[Event], None]) -> Exe
     return LocalProcesses(options.runs_dir, emit, where)
 
 
-def _name(target: Target) -> str:
-    return f"{target.rung.label} seed {target.seed}"
+def _name(attempt: Attempt) -> str:
+    return f"{attempt.rung.label} seed {attempt.seed}"
 
 
 def _sentence(outcome: Climbed) -> str:
     record = outcome.record
     parameters = tables.times(record["members"], f"{record['parameters']:,}")
     return (
-        f"{_name(outcome.target)}: {record['accuracy']:.2f} % "
+        f"{_name(outcome.attempt)}: {record['accuracy']:.2f} % "
         f"({record['errors']} errors of {record['test_images']:,}), {parameters} parameters, "
         f"trained in {tables.duration(record['train_s'])} on {record['device']}"
         f"{' [stored]' if outcome.reused else ''}"
@@ -180,23 +190,23 @@ def _as_json(outcome: Climbed) -> dict[str, Any]:
 
 
 def say_plan(ladder: Ladder, options: Options) -> None:
-    """What each target still needs; a shared stage counts for the first that needs it."""
-    source = ladder.targets[0].source
+    """What each attempt still needs; a shared stage counts for the first that needs it."""
+    source = ladder.attempts[0].source
     workers = _workers(ladder, options)
     expected = estimates.estimate(ladder, workers, _calibrated(ladder, options), source.sizes())
     rows, counted = list[dict[str, Any]](), set[str]()
-    for target in ladder.targets:
+    for attempt in ladder.attempts:
         own = {
             stage.key: stage
-            for stage in target.stages
+            for stage in attempt.stages
             if stage.key in ladder.missing and stage.key not in counted
         }
         counted |= own.keys()
         rows.append(
             {
-                "rung": target.rung.label,
-                "seed": target.seed,
-                "stored": target in ladder.known,
+                "rung": attempt.rung.label,
+                "seed": attempt.seed,
+                "stored": attempt in ladder.known,
                 "networks_to_train": len({stage.seed for stage in own.values()}),
                 "epochs_to_train": sum(stage.epochs for stage in own.values()),
                 "estimated_s": round(sum(expected.stages[key] for key in own), 1),
@@ -211,11 +221,16 @@ def say_plan(ladder: Ladder, options: Options) -> None:
 def _say_plan(rows: list[dict[str, Any]], expected: estimates.Estimate, workers: int) -> None:
     headings = ["rung", "seed", "stored", "networks to train", "epochs to train", "core time"]
     cells = [
-        [row["rung"], str(row["seed"]), "yes" if row["stored"] else "no",
-         str(row["networks_to_train"]), str(row["epochs_to_train"]),
-         tables.duration(row["estimated_s"])]
+        [
+            row["rung"],
+            str(row["seed"]),
+            "yes" if row["stored"] else "no",
+            str(row["networks_to_train"]),
+            str(row["epochs_to_train"]),
+            tables.duration(row["estimated_s"]),
+        ]
         for row in rows
-    ]  # fmt: skip
+    ]
     base.print_table(headings, cells, set(headings[1:]))
     if expected.stages:
         base.say(
@@ -236,9 +251,11 @@ def _calibrated(ladder: Ladder, options: Options) -> Calibration:
         known.started(time.perf_counter() - start)
         workers = _workers(ladder, options)
         estimates.calibrate(
-            ladder, workers, known,
+            ladder,
+            workers,
+            known,
             lambda config, n: timing.measure(config, n, chosen, options.runs_dir),
-        )  # fmt: skip
+        )
         known.save()
     return known
 

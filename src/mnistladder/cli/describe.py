@@ -47,11 +47,16 @@ def say_rungs(rows: list[dict[str, Any]]) -> None:
         ("variant", [row for row in rows if row["variant_of"]]),
     ):
         cells = [
-            [row["name"], row["title"], tables.times(row["members"], f"{row['parameters']:,}"),
-             tables.times(row["members"], str(row["epochs"])), _percent(row["published_accuracy"]),
-             "done" if row["done"] else "-"]
+            [
+                row["name"],
+                row["title"],
+                tables.times(row["members"], f"{row['parameters']:,}"),
+                tables.times(row["members"], str(row["epochs"])),
+                _percent(row["published_accuracy"]),
+                "done" if row["done"] else "-",
+            ]
             for row in part
-        ]  # fmt: skip
+        ]
         if heading == "variant":
             base.say("")
         headings = [heading, "what is new", "parameters", "epochs", "published", "done"]
@@ -140,10 +145,14 @@ def _seconds(config: Config, runs_dir: Path) -> tuple[float | None, str | None]:
 
 def _show_layers(config: Config) -> None:
     rows = [
-        [row.name, _options(layer.model_dump(exclude_unset=True)),
-         "x".join(map(str, row.output_shape)), f"{row.parameters:,}"]
+        [
+            row.name,
+            _options(layer.model_dump(exclude_unset=True)),
+            "x".join(map(str, row.output_shape)),
+            f"{row.parameters:,}",
+        ]
         for layer, row in zip(config.model, layer_table(config.model), strict=True)
-    ]  # fmt: skip
+    ]
     rows.append(["total", "", "", f"{config.parameters:,}"])
     base.print_table(["layer", "options", "output shape", "parameters"], rows, {"parameters"})
 
@@ -155,10 +164,15 @@ def _options(fields: dict[str, Any]) -> str:
 def _show_phases(config: Config) -> None:
     base.say("")
     rows = [
-        [str(index), str(phase.epochs), schedule.rate_text(phase), "yes" if phase.augment else "no",
-         f"{phase.pseudo_per_batch} of {config.batch_size}" if phase.pseudo_per_batch else "no"]
+        [
+            str(index),
+            str(phase.epochs),
+            schedule.rate_text(phase),
+            "yes" if phase.augment else "no",
+            f"{phase.pseudo_per_batch} of {config.batch_size}" if phase.pseudo_per_batch else "no",
+        ]
         for index, phase in enumerate(config.phases)
-    ]  # fmt: skip
+    ]
     headings = ["phase", "epochs", "learning rate", "augmented", "pseudo-labelled"]
     base.print_table(headings, rows, {"epochs"})
 

@@ -13,7 +13,7 @@ from mnistladder.cli.base import app
 from mnistladder.data.datasets import Source
 from mnistladder.errors import ExitCode, UsageError
 from mnistladder.runs import predictions, results
-from mnistladder.runs.stage_store import Members
+from mnistladder.runs.stage_store import StageStore
 from mnistladder.sealed import Record
 
 
@@ -46,9 +46,9 @@ def export(
     record = results.named(runs_dir, result, seed)
     path = output or Path(f"{record['rung']}-seed{record['seed']}.{to.value}")
     _check_target(path, force)
-    source, members = base.source_of(record, data_dir), Members(runs_dir)
-    members.need(record["member_keys"], record)
-    about, content = _made(record, members, source, to)
+    source, store = base.source_of(record, data_dir), StageStore(runs_dir)
+    store.need(record["member_keys"], record)
+    about, content = _made(record, store, source, to)
     if changed := about["predictions"] - about["same_predictions"]:
         base.complain(
             f"{path}: not written: {changed:,} of {about['predictions']:,} predictions would be "
@@ -77,7 +77,7 @@ def _check_target(path: Path, force: bool) -> None:
 
 
 def _made(
-    record: Record, members: Members, source: Source, kind: Kind
+    record: Record, store: StageStore, source: Source, kind: Kind
 ) -> tuple[dict[str, Any], bytes]:
     """The file's content, and what is told of it: all test images were put to it.
 
@@ -89,14 +89,18 @@ def _made(
     from mnistladder.runs import ensembles
 
     torch.set_num_threads(1)  # as in training: a CPU's bits depend on it
-    networks = ensembles.load(record, members, torch.device("cpu"))
+    networks = ensembles.load(record, store, torch.device("cpu"))
     content = export.WRITERS[kind.value](networks, record)
     found = export.probabilities(content, kind.value, source.load().test.images)
-    changed, largest = export.difference(found, predictions.averaged(record, members))
+    changed, largest = export.difference(found, predictions.averaged(record, store))
     about = {
-        "bytes": len(content), "kind": kind.value, "networks": record["members"],
-        "result_id": record["result_id"], **export.SIGNATURE,
-        "predictions": len(found), "same_predictions": len(found) - changed,
+        "bytes": len(content),
+        "kind": kind.value,
+        "networks": record["members"],
+        "result_id": record["result_id"],
+        **export.SIGNATURE,
+        "predictions": len(found),
+        "same_predictions": len(found) - changed,
         "largest_change": largest,
-    }  # fmt: skip
+    }
     return about, content

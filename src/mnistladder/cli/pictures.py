@@ -39,11 +39,17 @@ def gallery(
         title = f"{base.result_name(record)}. {view.title}"
         style.save(digit_sheets.sheet(view.pictures, title), path)
     if json:
-        base.print_json([
-            {"view": view.name, "title": view.title, "file": str(path),
-             "pictures": [_about(picture) for picture in view.pictures]}
-            for path, view in zip(paths, views, strict=True)
-        ])  # fmt: skip
+        base.print_json(
+            [
+                {
+                    "view": view.name,
+                    "title": view.title,
+                    "file": str(path),
+                    "pictures": [_about(picture) for picture in view.pictures],
+                }
+                for path, view in zip(paths, views, strict=True)
+            ]
+        )
     else:
         for path, view in zip(paths, views, strict=True):
             base.say(f"{path}: {view.title}, {len(view.pictures)} digits")
@@ -160,10 +166,15 @@ def _say_errors(about: dict[str, Any], record: Record) -> None:
         )
     base.say("")
     rows = [
-        [f"{row['image']}{'?' if row['contested'] else ''}", str(row["label"]),
-         str(row["predicted"]), percent(row["probability"]), row["first_right"] or "none"]
+        [
+            f"{row['image']}{'?' if row['contested'] else ''}",
+            str(row["label"]),
+            str(row["predicted"]),
+            percent(row["probability"]),
+            row["first_right"] or "none",
+        ]
         for row in about["errors"]
-    ]  # fmt: skip
+    ]
     headings = ["test image", "label", "said", "probability", "first right (most seeds)"]
     base.print_table(headings, rows, set(headings[:4]))
     if any(row["contested"] for row in about["errors"]):

@@ -16,7 +16,7 @@ from mnistladder.cli.base import app
 from mnistladder.errors import DataError, ExitCode, UsageError
 from mnistladder.report.gallery import percent
 from mnistladder.runs import results
-from mnistladder.runs.stage_store import Members
+from mnistladder.runs.stage_store import StageStore
 from mnistladder.sealed import Record
 
 SHADES = " .:-=+*#%@"
@@ -54,7 +54,7 @@ def predict(
     if figure and figure.suffix.lower() != ".png":
         raise UsageError(f"{figure}: what the network saw is written as .png")
     record = results.named(runs_dir, result, seed)
-    Members(runs_dir).need(record["member_keys"], record)
+    StageStore(runs_dir).need(record["member_keys"], record)
     names, seen = _read(images)
     rows = _rows(names, _probabilities(record, runs_dir, seen, device))
     if figure and seen:
@@ -95,7 +95,7 @@ def _probabilities(record: Record, runs: Path, seen: Digits, device: str) -> NDA
 
     devices.make_deterministic()
     where = devices.choose(device)
-    networks = ensembles.load(record, Members(runs), where).networks
+    networks = ensembles.load(record, StageStore(runs), where).networks
     digits = torch.from_numpy(np.array(seen))[:, None].to(where)
     each = [evaluate.probabilities(network, digits).cpu().numpy() for network in networks]
     return stage_store.mean_probabilities(each)  # on the CPU: MPS has no float64

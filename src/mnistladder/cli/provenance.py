@@ -10,10 +10,10 @@ from mnistladder.cli.base import app
 from mnistladder.data.datasets import Source
 from mnistladder.errors import CorruptError, ExitCode, UsageError, UserError
 from mnistladder.ladder import provenance
-from mnistladder.ladder.attempts import Target
+from mnistladder.ladder.attempts import Attempt
 from mnistladder.ladder.provenance import Difference
 from mnistladder.runs import results
-from mnistladder.runs.stage_store import Members
+from mnistladder.runs.stage_store import StageStore
 from mnistladder.sealed import Record
 
 
@@ -33,9 +33,11 @@ def verify(
     """
     if all_ == bool(result):
         raise UsageError("verify: name one result, or give --all")
-    wanted = list(results.all_results(runs_dir)) if all_ else [
-        results.named(runs_dir, str(result), seed)
-    ]  # fmt: skip
+    wanted = (
+        list(results.all_results(runs_dir))
+        if all_
+        else [results.named(runs_dir, str(result), seed)]
+    )
     if not wanted:
         raise UsageError(f"{runs_dir}: no results there to verify")
     verified: dict[str, provenance.Look] = {}
@@ -60,18 +62,18 @@ def _verify(
     record: Record, source: Source, runs: Path, device: str, known: dict[str, provenance.Look]
 ) -> dict[str, Any]:
     """What was found; networks that several results share are looked at once."""
-    target, members = provenance.target_of(record, source), Members(runs)
-    members.need((stage.key for stage in target.stages), record)
-    if any(stage.key not in known for stage in target.stages):
+    attempt, store = provenance.attempt_of(record, source), StageStore(runs)
+    store.need((stage.key for stage in attempt.stages), record)
+    if any(stage.key not in known for stage in attempt.stages):
         from mnistladder.engine import devices
 
         devices.make_deterministic()
         known |= {
             look.stage.key: look
-            for look in provenance.look_again(target, members, devices.choose(device), known)
+            for look in provenance.look_again(attempt, store, devices.choose(device), known)
         }
-    looks = [known[stage.key] for stage in target.stages]
-    wrong = provenance.wrong_fields(record, target, members)
+    looks = [known[stage.key] for stage in attempt.stages]
+    wrong = provenance.wrong_fields(record, attempt, store)
     wrong += [] if all(look.is_recorded for look in looks) else ["weights_sha256 of a network"]
     changed = sum(look.changed for look in looks)
     return {
@@ -80,7 +82,7 @@ def _verify(
         "overrides": record["overrides"],
         "seed": record["seed"],
         "networks": len(looks),
-        "predictions": len(looks) * len(members.probabilities(looks[0].stage.key)),
+        "predictions": len(looks) * len(store.probabilities(looks[0].stage.key)),
         "changed_predictions": changed,
         "largest_change": max(look.largest for look in looks),
         "wrong_fields": wrong,
@@ -120,11 +122,11 @@ def reproduce(
     from mnistladder.cli import climb
 
     before = results.named(runs_dir, result, seed)
-    target = provenance.target_of(before, base.source_of(before, data_dir))
-    traced = _trace(target, Members(runs_dir))
-    folder = provenance.fresh_folder(runs_dir, target)
-    after = climb.again(before, target, folder, device, jobs, quiet)
-    found = _compare(before, after, target, traced, folder)
+    attempt = provenance.attempt_of(before, base.source_of(before, data_dir))
+    traced = _trace(attempt, StageStore(runs_dir))
+    folder = provenance.fresh_folder(runs_dir, attempt)
+    after = climb.again(before, attempt, folder, device, jobs, quiet)
+    found = _compare(before, after, attempt, traced, folder)
     if json:
         base.print_json(found)
     else:
@@ -133,12 +135,12 @@ def reproduce(
         raise typer.Exit(ExitCode.FAILED)
 
 
-def _trace(target: Target, members: Members) -> dict[str, list[Record]] | None:
+def _trace(attempt: Attempt, store: StageStore) -> dict[str, list[Record]] | None:
     """The old networks' histories; None where they are not stored, or damaged."""
-    if not all(members.is_stored(stage.key) for stage in target.stages):
+    if not all(store.is_stored(stage.key) for stage in attempt.stages):
         return None
     try:
-        return provenance.trace(target, members)
+        return provenance.trace(attempt, store)
     except CorruptError as error:
         base.complain(f"{error}; only the record's means are compared")
         return None
@@ -147,15 +149,15 @@ def _trace(target: Target, members: Members) -> dict[str, list[Record]] | None:
 def _compare(
     before: Record,
     after: Record,
-    target: Target,
+    attempt: Attempt,
     traced: dict[str, list[Record]] | None,
     folder: Path,
 ) -> dict[str, Any]:
-    """Where two trainings of the target first differ."""
+    """Where two trainings of the attempt first differ."""
     if traced is None:
         old, new = provenance.mean_trace(before), provenance.mean_trace(after)
     else:
-        old, new = traced, provenance.trace(target, Members(folder))
+        old, new = traced, provenance.trace(attempt, StageStore(folder))
     difference = provenance.first_difference(old, new)
     fields = ("weights_sha256", "predictions_sha256")
     differing = [name for name in fields if before[name] != after[name]]

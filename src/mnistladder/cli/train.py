@@ -15,11 +15,13 @@ Seeds = Annotated[
 Stack = Annotated[
     int | None,
     typer.Option(
-        "--stack", min=1, max=1024,
+        "--stack",
+        min=1,
+        max=1024,
         help="Most networks of one plan that a worker trains as one; 1 for each alone. "
         "[default: 4 on a CPU, 32 on a GPU]",
     ),
-]  # fmt: skip
+]
 
 
 class LogName(StrEnum):
@@ -55,9 +57,17 @@ def run(
     from mnistladder.config.loading import load_rung
 
     options = climb.Options(
-        range(seed, seed + seeds), device, jobs, data.value, data_dir, runs_dir, json, quiet,
-        stack=stack, log=log,
-    )  # fmt: skip
+        range(seed, seed + seeds),
+        device,
+        jobs,
+        data.value,
+        data_dir,
+        runs_dir,
+        json,
+        quiet,
+        stack=stack,
+        log=log,
+    )
     climb.climb([load_rung(config, overrides or [])], options)
 
 
@@ -97,9 +107,18 @@ def ladder(
     from mnistladder.config.loading import select_rungs
 
     options = climb.Options(
-        range(seed, seed + seeds), device, jobs, data.value, data_dir, runs_dir, json, quiet,
-        keep_going, stack, log,
-    )  # fmt: skip
+        range(seed, seed + seeds),
+        device,
+        jobs,
+        data.value,
+        data_dir,
+        runs_dir,
+        json,
+        quiet,
+        keep_going,
+        stack,
+        log,
+    )
     chosen = select_rungs(rungs or [])
     if dry_run:
         climb.say_plan(climb.plan(chosen, options), options)

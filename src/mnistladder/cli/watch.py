@@ -22,7 +22,7 @@ class Watcher:
 
     def __init__(self, ladder: Ladder, jobs: int, quiet: bool, log: str | None) -> None:
         console = Console(stderr=True, highlight=False)
-        standing = Standing(ladder) if len(ladder.targets) > 1 else None
+        standing = Standing(ladder) if len(ladder.attempts) > 1 else None
         self.reporter = make_reporter(
             ladder.missing, _stage_names(ladder), jobs, console, quiet, standing
         )
@@ -30,7 +30,7 @@ class Watcher:
         if log:
             from mnistladder.ladder.tensorboard import TensorBoards
 
-            self.log = TensorBoards(ladder.targets, ladder.runs, self.reporter)
+            self.log = TensorBoards(ladder.attempts, ladder.runs, self.reporter)
 
     def __call__(self, event: Event) -> None:
         self.reporter(event)
@@ -49,10 +49,10 @@ class Watcher:
 def _stage_names(ladder: Ladder) -> dict[str, str]:
     """A name for each stage, from the first rung that needs it and the member's seed."""
     names: dict[str, str] = {}
-    for target in ladder.targets:
-        for number, level in enumerate(target.levels):
+    for attempt in ladder.attempts:
+        for number, level in enumerate(attempt.levels):
             for stage in level:
                 after = f" stage {number + 1}" if number else ""
-                name = f"{target.rung.name} network {stage.seed}{after}"
+                name = f"{attempt.rung.name} network {stage.seed}{after}"
                 names.setdefault(stage.key, name)
     return names

@@ -31,13 +31,13 @@ def _ordered(band: tuple[float, float]) -> tuple[float, float]:
 Text = Annotated[str, AfterValidator(_printable)]
 
 
-class Model(BaseModel):
+class Section(BaseModel):
     """Strict base: no unknown keys, no conversion of types, no infinities."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
 
 
-class Ramp(Model):
+class Ramp(Section):
     """A learning rate that changes through a phase, from its first value to its last."""
 
     from_: Rate = Field(alias="from", description="learning rate at the start of the phase")
@@ -52,7 +52,7 @@ LearningRate = Annotated[
 ]
 
 
-class Phase(Model):
+class Phase(Section):
     """Consecutive epochs that share one learning rate and one input recipe."""
 
     epochs: int = Field(ge=1, le=10_000)
@@ -71,7 +71,7 @@ class Phase(Model):
         return self.new_stage or self.pseudo_per_batch > 0
 
 
-class Augment(Model):
+class Augment(Section):
     """Ranges r of an image's random affine map: drawn from [-r, r], zoom from [1-r, 1+r]."""
 
     rotate_deg: float = Field(0.0, ge=0, le=180)
@@ -81,7 +81,7 @@ class Augment(Model):
     interpolation: Literal["bilinear", "nearest"] = "bilinear"
 
 
-class Adam(Model):
+class Adam(Section):
     """Adam (arXiv:1412.6980)."""
 
     name: Literal["adam"] = "adam"
@@ -98,7 +98,7 @@ class AdamW(Adam):
     weight_decay: float = Field(0.01, ge=0, le=1, description="shrinks the weights directly")
 
 
-class Sgd(Model):
+class Sgd(Section):
     """Stochastic gradient descent with momentum."""
 
     name: Literal["sgd"] = "sgd"
@@ -110,7 +110,7 @@ class Sgd(Model):
 Optimizer = Annotated[Adam | AdamW | Sgd, Field(discriminator="name")]
 
 
-class Published(Model):
+class Published(Section):
     """What the article reports for this rung."""
 
     accuracy: float = Field(ge=0, le=100, description="percent of the test images")
@@ -119,7 +119,7 @@ class Published(Model):
     )
 
 
-class Expected(Model):
+class Expected(Section):
     """Where the mean of any seeds should lie, from measured runs; `report --check` looks."""
 
     errors: Annotated[tuple[float, float], Field(strict=False), AfterValidator(_ordered)] = Field(
@@ -127,7 +127,7 @@ class Expected(Model):
     )
 
 
-class Config(Model):
+class Config(Section):
     """Everything that decides a rung's result, except the seed, the data and the machine."""
 
     title: Text = Field(min_length=1, max_length=80, description="what is new in this rung")

@@ -109,9 +109,12 @@ def to_onnx(ensemble: Ensemble, record: Record) -> bytes:
         ) from None
     with _quiet():
         converted = torch.onnx.export(
-            _program(ensemble), dynamo=True, verbose=False,
-            input_names=["images"], output_names=["probabilities"],
-        )  # fmt: skip
+            _program(ensemble),
+            dynamo=True,
+            verbose=False,
+            input_names=["images"],
+            output_names=["probabilities"],
+        )
         assert converted
         model = converted.model_proto
     entry = model.metadata_props.add()
@@ -156,11 +159,15 @@ def _run_onnx(content: bytes) -> Run:
 
 
 WRITERS: dict[str, Callable[[Ensemble, Record], bytes]] = {
-    "safetensors": to_safetensors, "pt2": to_pt2, "onnx": to_onnx,
-}  # fmt: skip
+    "safetensors": to_safetensors,
+    "pt2": to_pt2,
+    "onnx": to_onnx,
+}
 READERS: dict[str, Callable[[bytes], Run]] = {
-    "safetensors": _run_safetensors, "pt2": _run_pt2, "onnx": _run_onnx,
-}  # fmt: skip
+    "safetensors": _run_safetensors,
+    "pt2": _run_pt2,
+    "onnx": _run_onnx,
+}
 
 
 @torch.inference_mode()

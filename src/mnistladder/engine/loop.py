@@ -8,12 +8,12 @@ from torch import Tensor, nn
 from mnistladder.engine.inputs import Epoch, batches
 from mnistladder.engine.optim import Loss
 from mnistladder.engine.tensors import Images
-from mnistladder.engine.train_state import Member
+from mnistladder.engine.train_state import TrainState
 from mnistladder.model.modules import Dropout
 
 
 def run_epoch(
-    member: Member,
+    member: TrainState,
     loss_function: Loss,
     epochs: Sequence[Epoch | Images],
     batch_size: int,

@@ -22,8 +22,11 @@ def samples(
 
     Only what the config does is there; each augmentation is another draw of seed 0.
     """
-    first = [int(np.flatnonzero(train.labels == digit)[0]) for digit in range(CLASSES)
-             if digit in train.labels]  # fmt: skip
+    first = [
+        int(np.flatnonzero(train.labels == digit)[0])
+        for digit in range(CLASSES)
+        if digit in train.labels
+    ]
     raw = torch.from_numpy(train.images[first])[:, None].float()
     found = {"raw": raw}
     if config.augment:

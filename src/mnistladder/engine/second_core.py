@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mnistladder.engine.devices import make_deterministic
-from mnistladder.engine.train_state import Member
+from mnistladder.engine.train_state import TrainState
 
 
 @dataclass(frozen=True)
@@ -32,16 +32,24 @@ class Owed:
         module = self.module
         kind = self.gradient.dtype  # in mixed precision that of the forward pass
         _, *found = torch.ops.aten.convolution_backward.default(
-            self.gradient, self.values.to(kind), module.weight.to(kind), [module.out_channels],
-            module.stride, module.padding, module.dilation, False, [0, 0], module.groups,
+            self.gradient,
+            self.values.to(kind),
+            module.weight.to(kind),
+            [module.out_channels],
+            module.stride,
+            module.padding,
+            module.dilation,
+            False,
+            [0, 0],
+            module.groups,
             [False, True, module.bias is not None],
-        )  # fmt: skip
+        )
         for parameter, part in zip((module.weight, module.bias), found, strict=True):
             if parameter is not None:
                 parameter.grad.add_(part)  # type: ignore[union-attr]
 
 
-class Overlap:
+class SecondCore:
     """The thread, and the gradients it still owes; used as a context."""
 
     def __init__(self) -> None:
@@ -50,7 +58,7 @@ class Overlap:
         self._left = 0
         self._thread = Thread(target=self._work, daemon=True)
 
-    def __enter__(self) -> "Overlap":
+    def __enter__(self) -> "SecondCore":
         self._thread.start()
         return self
 
@@ -58,7 +66,7 @@ class Overlap:
         self._owed.put(None)
         self._thread.join()
 
-    def attach(self, member: Member) -> None:
+    def attach(self, member: TrainState) -> None:
         """Makes all convolutions of a member on the CPU use the thread."""
         member.backward = self._backward
         for module in member.network.modules():
@@ -71,9 +79,14 @@ class Overlap:
             return nn.Conv2d.forward(module, values)
         bias = module.bias.detach() if module.bias is not None else None
         maps = functional.conv2d(
-            values, module.weight.detach(), bias,
-            module.stride, module.padding, module.dilation, module.groups,
-        )  # fmt: skip
+            values,
+            module.weight.detach(),
+            bias,
+            module.stride,
+            module.padding,
+            module.dilation,
+            module.groups,
+        )
         maps.register_hook(lambda gradient: self._owe(Owed(module, gradient, values)))
         return maps
 

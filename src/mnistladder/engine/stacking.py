@@ -12,12 +12,12 @@ import torch
 from torch import Tensor, nn
 
 from mnistladder.config.spec import Config
-from mnistladder.engine.train_state import Member, join_weights, split_weights
+from mnistladder.engine.train_state import TrainState, join_weights, split_weights
 from mnistladder.errors import UsageError
 from mnistladder.model import network
 
 
-def join(config: Config, members: Sequence[Member]) -> Member:
+def join(config: Config, members: Sequence[TrainState]) -> TrainState:
     """The members as one, at their common point of training; a single one as it is.
 
     `split` gives each what was learnt; until then they don't change.
@@ -27,7 +27,7 @@ def join(config: Config, members: Sequence[Member]) -> Member:
     device = members[0].weights.device
     built = network.build_stacked(config.model, len(members)).to_empty(device=device)
     weights = join_weights(built)
-    stack = Member.of(config, built, weights)
+    stack = TrainState.of(config, built, weights)
     for value in built.state_dict().values():
         value.zero_()  # what belongs to no member
     moments = members[0].optimizer.state[members[0].weights]
@@ -58,7 +58,7 @@ def _check_shape(name: str, whole: Tensor, part: Tensor, members: int) -> None:
         raise UsageError(f"{name}: {shapes}; its layer cannot be `stackable`; use --stack 1")
 
 
-def split(stack: Member, members: Sequence[Member]) -> None:
+def split(stack: TrainState, members: Sequence[TrainState]) -> None:
     """Gives each member its weights, buffers and optimizer state out of the stack."""
     if stack is members[0]:
         return
@@ -74,7 +74,7 @@ def split(stack: Member, members: Sequence[Member]) -> None:
             part.copy_(piece)
 
 
-def _tensors(stack: Member, members: Sequence[Member]) -> Iterator[tuple[Tensor, ...]]:
+def _tensors(stack: TrainState, members: Sequence[TrainState]) -> Iterator[tuple[Tensor, ...]]:
     """All that a member's future depends on, tensor by tensor: the stack's, then each member's."""
     names = members[0].network.state_dict()
     for name, whole, part in zip(names, _state(stack), _state(members[0]), strict=False):
@@ -84,7 +84,7 @@ def _tensors(stack: Member, members: Sequence[Member]) -> Iterator[tuple[Tensor,
         yield used, *parts
 
 
-def _state(member: Member) -> Iterator[Tensor]:
+def _state(member: TrainState) -> Iterator[Tensor]:
     yield from member.network.state_dict().values()
     parameters = list(member.network.parameters())
     moments = member.optimizer.state[member.weights]

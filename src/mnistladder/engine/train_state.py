@@ -19,7 +19,7 @@ ALIGNMENT = 16  # float32 values in a cache line; kernels read a weight from the
 
 
 @dataclass
-class Member:
+class TrainState:
     """One network in training.
 
     `weights` and its gradient hold those of all parameters; `optimizer` knows no others, and
@@ -37,7 +37,7 @@ class Member:
     @classmethod
     def new(
         cls, config: Config, seed: int, statistics: tuple[float, float], device: torch.device
-    ) -> "Member":
+    ) -> "TrainState":
         """The member with its initial weights. Raises UsageError as `join_weights`.
 
         `statistics` are the training pixels' mean and standard deviation.
@@ -47,7 +47,7 @@ class Member:
         return cls.of(config, built, weights)
 
     @classmethod
-    def of(cls, config: Config, built: nn.Module, weights: nn.Parameter) -> "Member":
+    def of(cls, config: Config, built: nn.Module, weights: nn.Parameter) -> "TrainState":
         """The network, whose weights these are, with the config's optimizer and precision."""
         optimizer = optim.make_optimizer(config, weights)
         return cls(built, weights, optimizer, getattr(torch, config.precision))

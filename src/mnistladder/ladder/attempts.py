@@ -12,7 +12,7 @@ from mnistladder.sealed import digest
 
 
 @dataclass(frozen=True)
-class Target:
+class Attempt:
     """A rung at a root seed: what is to be climbed."""
 
     rung: Rung

@@ -8,30 +8,30 @@ from pathlib import Path
 
 from mnistladder import storage
 from mnistladder.errors import CorruptError, DataError, ExitCode
-from mnistladder.ladder.attempts import Target
+from mnistladder.ladder.attempts import Attempt
 from mnistladder.ladder.events import Event, Failed, Notice
 from mnistladder.ladder.executors import Executor, Job
 from mnistladder.ladder.scoring import make_result
 from mnistladder.ladder.stages import Stage, stage_work
 from mnistladder.runs import leaderboard, results
-from mnistladder.runs.stage_store import Members
+from mnistladder.runs.stage_store import StageStore
 from mnistladder.sealed import Record
 
 
 @dataclass(frozen=True)
 class Climbed:
-    """A target's result; `reused` if its record was there before."""
+    """A attempt's result; `reused` if its record was there before."""
 
-    target: Target
+    attempt: Attempt
     record: Record
     reused: bool
 
 
 @dataclass(frozen=True)
 class Fallen:
-    """A target that has no result, and why."""
+    """A attempt that has no result, and why."""
 
-    target: Target
+    attempt: Attempt
     text: str
     exit_code: ExitCode
 
@@ -45,7 +45,7 @@ class Ladder:
 
     def __init__(
         self,
-        targets: Sequence[Target],
+        attempts: Sequence[Attempt],
         runs: Path,
         largest_stack: int = 1,
         stacked: Set[str] | None = None,
@@ -54,41 +54,41 @@ class Ladder:
 
         `stacked` are the keys of the stages to be stacked, where that is not for us to choose.
         """
-        self.targets = targets
+        self.attempts = attempts
         self.largest_stack = largest_stack
         self.stacked = self._alike() if stacked is None else stacked
         self.runs = runs
-        self.members = Members(runs)
+        self.store = StageStore(runs)
         self.damaged: dict[Path, str] = {}  # what cannot be believed, and why
         self.known = {
-            target: record
-            for target in targets
-            if (record := self._find_result(target)) is not None
+            attempt: record
+            for attempt in attempts
+            if (record := self._find_result(attempt)) is not None
         }
         stages = {
             stage.key: stage
-            for target in targets
-            if target not in self.known
-            for stage in target.stages
+            for attempt in attempts
+            if attempt not in self.known
+            for stage in attempt.stages
         }
         self.missing = {key: stage for key, stage in stages.items() if not self._is_whole(key)}
 
-    def _find_result(self, target: Target) -> Record | None:
+    def _find_result(self, attempt: Attempt) -> Record | None:
         try:
-            return results.find_result(self.runs, target.rung.name, target.result_id)
+            return results.find_result(self.runs, attempt.rung.name, attempt.result_id)
         except CorruptError as error:
-            path = results.result_path(self.runs, target.rung.name, target.result_id)
+            path = results.result_path(self.runs, attempt.rung.name, attempt.result_id)
             self.damaged[path] = str(error)
             return None
 
     def _is_whole(self, key: str) -> bool:
         """Whether a stage is stored, and just as it was written."""
-        if not self.members.is_stored(key):
+        if not self.store.is_stored(key):
             return False
         try:
-            self.members.check_files(key)
+            self.store.check_files(key)
         except CorruptError as error:
-            self.damaged[self.members.root / key] = str(error)
+            self.damaged[self.store.root / key] = str(error)
             return False
         return True
 
@@ -99,26 +99,26 @@ class Ladder:
         """
         if self.largest_stack < 2:
             return set()
-        stages = {stage.key: stage for target in self.targets for stage in target.stages}
+        stages = {stage.key: stage for attempt in self.attempts for stage in attempt.stages}
         stackable = [stage for stage in stages.values() if stage.is_stackable]
-        counts = Counter(stage.plan for stage in stackable)
-        return {stage.key for stage in stackable if counts[stage.plan] >= LEAST_TO_STACK}
+        counts = Counter(stage.stack_key for stage in stackable)
+        return {stage.key for stage in stackable if counts[stage.stack_key] >= LEAST_TO_STACK}
 
     def climb(
         self, executor: Executor | None, emit: Callable[[Event], None], keep_going: bool = False
     ) -> Iterator[Outcome]:
-        """Trains what is missing and yields each target's outcome as soon as it is decided.
+        """Trains what is missing and yields each attempt's outcome as soon as it is decided.
 
         `executor` may be None where nothing is missing. Without `keep_going` the first failure ends
         the climb. Raises CorruptError for damaged stored files, ResourceError for a full disk.
         """
         self._mend(emit)
-        undecided = list(self.targets)
+        undecided = list(self.attempts)
         waiting, running, failed = dict(self.missing), set[str](), dict[str, Failed]()
         while True:
-            for target in [t for t in undecided if self._is_decided(t, waiting, running, failed)]:
-                undecided.remove(target)
-                outcome = self._decide(target, failed, emit)
+            for attempt in [t for t in undecided if self._is_decided(t, waiting, running, failed)]:
+                undecided.remove(attempt)
+                outcome = self._decide(attempt, failed, emit)
                 yield outcome
                 if isinstance(outcome, Fallen) and not keep_going:
                     return
@@ -157,10 +157,10 @@ class Ladder:
 
     def _is_damaged(self, path: Path) -> bool:
         try:
-            if path.parent != self.members.root:
+            if path.parent != self.store.root:
                 results.load_result(path)
-            elif self.members.is_stored(path.name):
-                self.members.check_files(path.name)
+            elif self.store.is_stored(path.name):
+                self.store.check_files(path.name)
             return False
         except CorruptError:
             return path.exists()
@@ -170,17 +170,17 @@ class Ladder:
             emit(self._notice(f"leaderboard damaged; set aside as {aside.name}, derived anew"))
 
     def _notice(self, text: str) -> Notice:
-        return Notice(self.targets[0].levels[0][0].key, text)
+        return Notice(self.attempts[0].levels[0][0].key, text)
 
     def stacked_with(self, stage: Stage, workers: int) -> int:
         """How many networks a missing stage will train with, itself included."""
         if stage.key not in self.stacked:
             return 1
-        return stack_size(self._missing_alike[stage.plan], workers, self.largest_stack)
+        return stack_size(self._missing_alike[stage.stack_key], workers, self.largest_stack)
 
     @cached_property
     def _missing_alike(self) -> Counter[str]:
-        return Counter(s.plan for key, s in self.missing.items() if key in self.stacked)
+        return Counter(s.stack_key for key, s in self.missing.items() if key in self.stacked)
 
     def _next_job(self, ready: list[Stage], workers: int) -> Job:
         """The first stage that is ready, with its share of those that may be stacked with it."""
@@ -192,14 +192,14 @@ class Ladder:
         return Job(tuple(alike[:size]), stacked=True)
 
     def _fit(self, stage: Stage, other: Stage) -> bool:
-        return other.plan == stage.plan and other.key in self.stacked
+        return other.stack_key == stage.stack_key and other.key in self.stacked
 
     @staticmethod
     def _ready(
-        undecided: list[Target], waiting: dict[str, Stage], running: set[str]
+        undecided: list[Attempt], waiting: dict[str, Stage], running: set[str]
     ) -> list[Stage]:
         """Stages that can start, in order of rung; those of a fallen rung alone are left."""
-        wanted = {stage.key for target in undecided for stage in target.stages}
+        wanted = {stage.key for attempt in undecided for stage in attempt.stages}
         unstored = waiting.keys() | running
         return [
             stage
@@ -209,9 +209,9 @@ class Ladder:
 
     @staticmethod
     def _is_decided(
-        target: Target, waiting: dict[str, Stage], running: set[str], failed: dict[str, Failed]
+        attempt: Attempt, waiting: dict[str, Stage], running: set[str], failed: dict[str, Failed]
     ) -> bool:
-        keys = [stage.key for stage in target.stages]
+        keys = [stage.key for stage in attempt.stages]
         if any(key in failed for key in keys):
             return True
         return not any(key in waiting or key in running for key in keys)
@@ -227,19 +227,19 @@ class Ladder:
                 del waiting[key]
 
     def _decide(
-        self, target: Target, failed: dict[str, Failed], emit: Callable[[Event], None]
+        self, attempt: Attempt, failed: dict[str, Failed], emit: Callable[[Event], None]
     ) -> Outcome:
-        if target in self.known:
-            return Climbed(target, self.known[target], reused=True)
-        for stage in target.stages:
+        if attempt in self.known:
+            return Climbed(attempt, self.known[attempt], reused=True)
+        for stage in attempt.stages:
             if failure := failed.get(stage.key):
-                return Fallen(target, failure.text, failure.exit_code)
+                return Fallen(attempt, failure.text, failure.exit_code)
         try:
-            record = make_result(target, self.members)
-        except (CorruptError, DataError) as error:  # the other targets can still be climbed
-            return Fallen(target, str(error), error.exit_code)
+            record = make_result(attempt, self.store)
+        except (CorruptError, DataError) as error:  # the other attempts can still be climbed
+            return Fallen(attempt, str(error), error.exit_code)
         self._tell_board(leaderboard.add_result(self.runs, record), emit)
-        return Climbed(target, record, reused=False)
+        return Climbed(attempt, record, reused=False)
 
 
 def stack_size(count: int, workers: int, largest: int) -> int:

@@ -65,5 +65,8 @@ def _wall_s(ladder: Ladder, workers: int, seconds: dict[str, float]) -> float:
 def _in_order(ladder: Ladder) -> list[Stage]:
     """Missing stages, those that others need first."""
     return [
-        stage for target in ladder.targets for stage in target.stages if stage.key in ladder.missing
+        stage
+        for attempt in ladder.attempts
+        for stage in attempt.stages
+        if stage.key in ladder.missing
     ]

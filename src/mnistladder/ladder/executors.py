@@ -24,7 +24,7 @@ from mnistladder import environment
 from mnistladder.errors import ExitCode, UserError
 from mnistladder.ladder.events import Event, Failed, Finished
 from mnistladder.ladder.stages import Stage
-from mnistladder.runs.stage_store import Members
+from mnistladder.runs.stage_store import StageStore
 
 Emit = Callable[[Event], None]
 
@@ -62,22 +62,22 @@ def run_job(job: Job, runs: Path, device: str, emit: Emit, cores: int = 1) -> No
         emit(event)
 
     try:
-        _train(job, Members(runs), device, tell, cores)
+        _train(job, StageStore(runs), device, tell, cores)
     except Exception as error:
         for key in sorted(left):
             emit(_failure(key, error))
 
 
-def _train(job: Job, members: Members, device: str, emit: Emit, cores: int) -> None:
+def _train(job: Job, store: StageStore, device: str, emit: Emit, cores: int) -> None:
     gc.set_threshold(100_000)  # torch is so many objects that looking for garbage takes 0.4 s
     from mnistladder.engine import devices
-    from mnistladder.engine.second_core import Overlap
+    from mnistladder.engine.second_core import SecondCore
     from mnistladder.ladder.trainer import Trainer
 
     devices.make_deterministic()
     chosen = devices.choose(device)
-    with Overlap() if cores > 1 and chosen.type == "cpu" else nullcontext() as overlap:
-        Trainer(members, chosen, emit, overlap).train(job.stages, job.stacked)
+    with SecondCore() if cores > 1 and chosen.type == "cpu" else nullcontext() as overlap:
+        Trainer(store, chosen, emit, overlap).train(job.stages, job.stacked)
 
 
 def _failure(key: str, error: Exception) -> Failed:

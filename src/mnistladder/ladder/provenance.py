@@ -13,10 +13,10 @@ from mnistladder.config.spec import Rung
 from mnistladder.config.validate import recorded_config
 from mnistladder.data.datasets import Source
 from mnistladder.errors import UsageError
-from mnistladder.ladder.attempts import Target
+from mnistladder.ladder.attempts import Attempt
 from mnistladder.ladder.scoring import make_result
 from mnistladder.ladder.stages import Stage
-from mnistladder.runs.stage_store import Members
+from mnistladder.runs.stage_store import StageStore
 from mnistladder.sealed import Record
 
 if TYPE_CHECKING:
@@ -26,16 +26,16 @@ MACHINE = ("device", "device_name", "cpu_capability", "versions")
 COMPARED = ("phase", "lr", "images", "loss", "test_loss", "test_errors", "test_accuracy")
 
 
-def target_of(record: Record, source: Source) -> Target:
+def attempt_of(record: Record, source: Source) -> Attempt:
     """What was climbed for a result, from its record. Raises UsageError, CorruptError."""
     where = f"{record['rung']} seed {record['seed']} ({record['result_id']})"
     if source.sha256 != record["data"]["sha256"]:
         raise UsageError(f"{where}: {source.name} is not the data it was measured on")
     rung = Rung(record["rung"], recorded_config(record), tuple(record["overrides"]))
-    target = Target(rung, record["seed"], source)
-    if target.result_id != record["result_id"]:
+    attempt = Attempt(rung, record["seed"], source)
+    if attempt.result_id != record["result_id"]:
         raise UsageError(f"{where}: was made by another engine, which this mnistladder has not")
-    return target
+    return attempt
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Look:
 
 
 def look_again(
-    target: Target, members: Members, device: "torch.device", known: Container[str] = ()
+    attempt: Attempt, store: StageStore, device: "torch.device", known: Container[str] = ()
 ) -> Iterator[Look]:
     """Evaluates each stored network anew, but those already known.
 
@@ -60,29 +60,29 @@ def look_again(
     """
     from mnistladder.engine import evaluate
     from mnistladder.engine.tensors import load_digits
-    from mnistladder.engine.train_state import Member, hash_weights
+    from mnistladder.engine.train_state import TrainState, hash_weights
 
-    digits = load_digits(target.source, members.data_folder(target.source), device)
-    for stage in target.stages:
+    digits = load_digits(attempt.source, store.data_folder(attempt.source), device)
+    for stage in attempt.stages:
         if stage.key in known:
             continue
-        members.check_files(stage.key)
-        member = Member.new(stage.config, stage.seed, digits.statistics, device)
-        member.load(members.checkpoint(stage.key))
+        store.check_files(stage.key)
+        member = TrainState.new(stage.config, stage.seed, digits.statistics, device)
+        member.load(store.checkpoint(stage.key))
         found = evaluate.probabilities(member.network, digits.test.images).cpu().numpy()
-        stored = members.probabilities(stage.key)
+        stored = store.probabilities(stage.key)
         changed = int((found.argmax(1) != stored.argmax(1)).sum())
         largest = float(np.abs(found - stored).max())
-        recorded = members.record(stage.key)["weights_sha256"]
+        recorded = store.record(stage.key)["weights_sha256"]
         yield Look(stage, changed, largest, hash_weights(member.network) == recorded)
 
 
-def wrong_fields(record: Record, target: Target, members: Members) -> list[str]:
+def wrong_fields(record: Record, attempt: Attempt, store: StageStore) -> list[str]:
     """Fields of the record that its stored networks do not bear out. Raises CorruptError.
 
     Not `config`: all is derived from it, and it lacks the keys that came after the record.
     """
-    derived = json.loads(json.dumps(make_result(target, members)))  # tuples are lists in a record
+    derived = json.loads(json.dumps(make_result(attempt, store)))  # tuples are lists in a record
     others = {name: record[name] for name in record if name not in ("schema", "config")}
     return [name for name, value in others.items() if value != derived.get(name)]
 
@@ -98,11 +98,11 @@ class Difference:
     after: Any
 
 
-def trace(target: Target, members: Members) -> dict[str, list[Record]]:
+def trace(attempt: Attempt, store: StageStore) -> dict[str, list[Record]]:
     """The history rows of each network, through all its stages. Raises CorruptError."""
     rows: dict[str, list[Record]] = {}
-    for stage in target.stages:
-        rows.setdefault(f"network {stage.seed}", []).extend(members.history(stage.key))
+    for stage in attempt.stages:
+        rows.setdefault(f"network {stage.seed}", []).extend(store.history(stage.key))
     return rows
 
 
@@ -136,11 +136,11 @@ def other_machine(before: Record, after: Record) -> dict[str, tuple[Any, Any]]:
     return {name: (before[name], after[name]) for name in MACHINE if before[name] != after[name]}
 
 
-def fresh_folder(runs: Path, target: Target) -> Path:
+def fresh_folder(runs: Path, attempt: Attempt) -> Path:
     """Where to train a result anew: the first folder in which that is not done yet."""
     number = 1
     while True:
-        folder = runs / "reproduced" / f"{target.result_id}-{number}"
+        folder = runs / "reproduced" / f"{attempt.result_id}-{number}"
         if not (folder / "results").exists():
             return folder
         number += 1

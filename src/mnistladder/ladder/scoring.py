@@ -10,51 +10,51 @@ from mnistladder.config.recipe import RECIPE_VERSION, recipe, resolved
 from mnistladder.config.spec import Config
 from mnistladder.data.datasets import MNIST_SHA256
 from mnistladder.errors import CorruptError
-from mnistladder.ladder.attempts import Target
+from mnistladder.ladder.attempts import Attempt
 from mnistladder.model.layers import plugin_versions
-from mnistladder.runs.stage_store import Members, mean_probabilities
+from mnistladder.runs.stage_store import StageStore, mean_probabilities
 from mnistladder.sealed import Record, digest
 
 
-def make_result(target: Target, members: Members) -> Record:
-    """The record of a target whose stages are all stored. Raises CorruptError, DataError."""
-    final = target.levels[-1]
-    each = [members.probabilities(stage.key) for stage in final]
-    labels = target.source.test_labels()
+def make_result(attempt: Attempt, store: StageStore) -> Record:
+    """The record of a attempt whose stages are all stored. Raises CorruptError, DataError."""
+    final = attempt.levels[-1]
+    each = [store.probabilities(stage.key) for stage in final]
+    labels = attempt.source.test_labels()
     member_errors = [int((p.argmax(1) != labels).sum()) for p in each]
-    if member_errors != [members.record(stage.key)["test_errors"] for stage in final]:
-        raise CorruptError(f"{members.root}: stored errors do not fit the stored probabilities")
+    if member_errors != [store.record(stage.key)["test_errors"] for stage in final]:
+        raise CorruptError(f"{store.root}: stored errors do not fit the stored probabilities")
     return {
-        **_identity(target),
+        **_identity(attempt),
         "member_keys": [stage.key for stage in final],
         "member_seeds": [stage.seed for stage in final],
         "member_errors": member_errors,
-        **_scores(mean_probabilities(each), labels, target.rung.config),
+        **_scores(mean_probabilities(each), labels, attempt.rung.config),
         "curve": _curve(
-            [[members.history(stage.key) for stage in level] for level in target.levels],
+            [[store.history(stage.key) for stage in level] for level in attempt.levels],
             len(labels),
         ),
-        "weights_sha256": [members.record(stage.key)["weights_sha256"] for stage in final],
-        "stacked": [members.record(stage.key)["stacked"] for stage in target.stages],
-        **_effort([members.record(stage.key) for stage in target.stages]),
+        "weights_sha256": [store.record(stage.key)["weights_sha256"] for stage in final],
+        "stacked": [store.record(stage.key)["stacked"] for stage in attempt.stages],
+        **_effort([store.record(stage.key) for stage in attempt.stages]),
     }
 
 
-def _identity(target: Target) -> Record:
+def _identity(attempt: Attempt) -> Record:
     """What was climbed."""
-    config = target.rung.config
+    config = attempt.rung.config
     return {
-        "result_id": target.result_id,
-        "rung": target.rung.name,
-        "overrides": list(target.rung.overrides),
+        "result_id": attempt.result_id,
+        "rung": attempt.rung.name,
+        "overrides": list(attempt.rung.overrides),
         "title": config.title,
-        "published_accuracy": _published(target),
+        "published_accuracy": _published(attempt),
         "published_remark": config.published.remark if config.published else None,
         "config": resolved(config),
         "config_sha256": digest(recipe(config)),
         "engine": RECIPE_VERSION,
         "plugins": plugin_versions(config.model),
-        "seed": target.seed,
+        "seed": attempt.seed,
         "members": config.members,
         "parameters": config.parameters,
         "multiply_adds": multiply_adds(config),
@@ -79,10 +79,10 @@ def _effort(stages: list[Record]) -> Record:
     }
 
 
-def _published(target: Target) -> float | None:
+def _published(attempt: Attempt) -> float | None:
     """The article's figure, which says nothing of other data."""
-    published = target.rung.config.published
-    return published.accuracy if published and target.source.sha256 == MNIST_SHA256 else None
+    published = attempt.rung.config.published
+    return published.accuracy if published and attempt.source.sha256 == MNIST_SHA256 else None
 
 
 MACHINE = ("device_name", "cpu_capability", "threads", "precision", "versions", "git")

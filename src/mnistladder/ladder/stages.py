@@ -57,7 +57,7 @@ class Stage:
         return digest(content | {"seed": self.seed, "teachers": list(self.teachers)})[:32]
 
     @cached_property
-    def plan(self) -> str:
+    def stack_key(self) -> str:
         """SHA-256 of what stages must have in common to train side by side."""
         return digest(self._content() | {"first_phase": self.first_phase})
 

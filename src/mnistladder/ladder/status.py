@@ -37,9 +37,9 @@ class Standing:
     def __init__(self, ladder: Ladder) -> None:
         # Rung -> result id of each seed -> epochs of each stage's key: cheap to ask at every event.
         self.rungs = defaultdict[str, dict[str, dict[str, int]]](dict)
-        for target in ladder.targets:
-            epochs = {stage.key: stage.epochs for stage in target.stages}
-            self.rungs[target.rung.label][target.result_id] = epochs
+        for attempt in ladder.attempts:
+            epochs = {stage.key: stage.epochs for stage in attempt.stages}
+            self.rungs[attempt.rung.label][attempt.result_id] = epochs
         self.accuracies = {t.result_id: record["accuracy"] for t, record in ladder.known.items()}
         self.fallen = set[str]()  # result ids
         self.running = set[str]()  # keys of stages, as are those below
@@ -60,11 +60,11 @@ class Standing:
                 self.epochs_left[event.key] = 0
 
     def decided(self, outcome: Outcome) -> None:
-        """Takes note of a target's outcome."""
+        """Takes note of a attempt's outcome."""
         if isinstance(outcome, Climbed):
-            self.accuracies[outcome.target.result_id] = outcome.record["accuracy"]
+            self.accuracies[outcome.attempt.result_id] = outcome.record["accuracy"]
         else:
-            self.fallen.add(outcome.target.result_id)
+            self.fallen.add(outcome.attempt.result_id)
 
     def states(self) -> list[RungState]:
         """A row for each rung, in the order asked for."""

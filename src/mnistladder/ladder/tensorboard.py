@@ -24,11 +24,11 @@ from mnistladder.config.spec import Config
 from mnistladder.engine import inputs
 from mnistladder.engine.tensors import Digits, load_digits
 from mnistladder.errors import UserError
-from mnistladder.ladder.attempts import Target
+from mnistladder.ladder.attempts import Attempt
 from mnistladder.ladder.events import EpochDone, Event, Failed, Finished, Notice, Started
 from mnistladder.ladder.stages import Stage
 from mnistladder.model import network
-from mnistladder.runs.stage_store import Members
+from mnistladder.runs.stage_store import StageStore
 from mnistladder.sealed import Record
 
 if TYPE_CHECKING:
@@ -49,13 +49,13 @@ class Network:
         return runs / "tensorboard" / self.name / self.stages[-1].key[:8]
 
 
-def networks(targets: Sequence[Target]) -> dict[str, Network]:
+def networks(attempts: Sequence[Attempt]) -> dict[str, Network]:
     """The network of each stage's key: that of the first rung that needs the stage."""
     found: dict[str, Network] = {}
-    for target in targets:
-        for stages in zip(*target.levels, strict=True):
+    for attempt in attempts:
+        for stages in zip(*attempt.levels, strict=True):
             for stage in stages:
-                name = f"{target.rung.name} network {stage.seed}"
+                name = f"{attempt.rung.name} network {stage.seed}"
                 found.setdefault(stage.key, Network(name, stages))
     return found
 
@@ -67,12 +67,12 @@ class TensorBoards:
     """
 
     def __init__(
-        self, targets: Sequence[Target], runs: Path, tell: Callable[[Event], None]
+        self, attempts: Sequence[Attempt], runs: Path, tell: Callable[[Event], None]
     ) -> None:
         self.runs = runs
-        self.members = Members(runs)
-        self.source = targets[0].source
-        self.networks = networks(targets)
+        self.store = StageStore(runs)
+        self.source = attempts[0].source
+        self.networks = networks(attempts)
         self.writers: dict[str, SummaryWriter] = {}  # of the stages in training
         self.tell = tell
         self.broken = False
@@ -110,8 +110,8 @@ class TensorBoards:
         self.writers[key] = writer = _make_writer(folder)
         self._describe(writer, key)
         earlier = [stage.key for stage in known.stages[: _place(known, key)]]
-        own = self.members.history_so_far(key)[:epochs]
-        for row in chain(*map(self.members.history, earlier), own):
+        own = self.store.history_so_far(key)[:epochs]
+        for row in chain(*map(self.store.history, earlier), own):
             self._add_row(writer, row)
         writer.flush()
         for path in before:
@@ -127,7 +127,7 @@ class TensorBoards:
 
     @cached_property
     def _digits(self) -> Digits:
-        return load_digits(self.source, self.members.data_folder(self.source), torch.device("cpu"))
+        return load_digits(self.source, self.store.data_folder(self.source), torch.device("cpu"))
 
     def _add_row(self, writer: "SummaryWriter", row: Record) -> None:
         for tag, value in scalars(row, len(self._digits.test)).items():

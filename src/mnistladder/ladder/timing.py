@@ -13,9 +13,9 @@ from mnistladder.config.spec import Config, Phase
 from mnistladder.engine import evaluate, inputs, loop, optim, stacking
 from mnistladder.engine.devices import make_deterministic
 from mnistladder.engine.tensors import Images
-from mnistladder.engine.train_state import Member
+from mnistladder.engine.train_state import TrainState
 from mnistladder.ladder.speeds import Speed
-from mnistladder.runs.stage_store import Members, Progress
+from mnistladder.runs.stage_store import Progress, StageStore
 
 BUDGET_S = 0.5
 STATISTICS = (33.3, 78.6)
@@ -28,7 +28,7 @@ def measure(config: Config, networks: int, device: torch.device, runs: Path) -> 
     Raises ResourceError.
     """
     make_deterministic()
-    members = [Member.new(config, seed, STATISTICS, device) for seed in range(networks)]
+    members = [TrainState.new(config, seed, STATISTICS, device) for seed in range(networks)]
     joined = stacking.join(config, members)
     loss = optim.make_loss(config)
 
@@ -53,15 +53,15 @@ def measure(config: Config, networks: int, device: torch.device, runs: Path) -> 
     )
 
 
-def _store_s(member: Member, runs: Path) -> float:
+def _store_s(member: TrainState, runs: Path) -> float:
     """Seconds to store an epoch's end; how long a disk takes to sync differs a hundredfold."""
     storage.make_folder(runs)
     with tempfile.TemporaryDirectory(prefix=".speed-", dir=runs) as folder:
-        members = Members(Path(folder))
+        store = StageStore(Path(folder))
         each = list[float]()
         for epoch in range(5):
             start = time.perf_counter()
-            members.save_progress("speed", Progress(member.save(), [{"epoch": epoch}]))
+            store.save_progress("speed", Progress(member.save(), [{"epoch": epoch}]))
             each.append(time.perf_counter() - start)
     return median(each)
 

@@ -14,13 +14,13 @@ from torch import Tensor
 from mnistladder import environment, storage
 from mnistladder.config import schedule
 from mnistladder.engine import evaluate, inputs, loop, optim, stacking
-from mnistladder.engine.second_core import Overlap
+from mnistladder.engine.second_core import SecondCore
 from mnistladder.engine.tensors import Digits, Images, load_digits
-from mnistladder.engine.train_state import Member, hash_weights
+from mnistladder.engine.train_state import TrainState, hash_weights
 from mnistladder.errors import CorruptError, DivergedError
 from mnistladder.ladder.events import EpochDone, Event, Failed, Finished, Notice, Started
 from mnistladder.ladder.stages import Stage
-from mnistladder.runs.stage_store import Members, Progress, mean_probabilities
+from mnistladder.runs.stage_store import Progress, StageStore, mean_probabilities
 from mnistladder.seeds import derive_seed
 
 
@@ -29,7 +29,7 @@ class Trainee:
     """A stage in training: its network, and how far it got."""
 
     stage: Stage
-    member: Member
+    member: TrainState
     progress: Progress
     pool: Images | None
     started: datetime
@@ -52,10 +52,10 @@ class Trainer:
     `overlap` lends networks on the CPU a second core; no bit depends on it.
     """
 
-    members: Members
+    store: StageStore
     device: torch.device
     emit: Callable[[Event], None]
-    overlap: Overlap | None = None
+    overlap: SecondCore | None = None
 
     def train(self, stages: Sequence[Stage], stacked: bool = False) -> None:
         """Trains what is missing of stages of one plan, storing each epoch, then the results.
@@ -67,7 +67,7 @@ class Trainer:
         with ExitStack() as locks:
             for stage in sorted(stages, key=lambda stage: stage.key):  # one order for all
                 locks.enter_context(self._lock(stage))
-            missing = [stage for stage in stages if not self.members.is_stored(stage.key)]
+            missing = [stage for stage in stages if not self.store.is_stored(stage.key)]
             for stage in stages:
                 if stage not in missing:
                     self.emit(Finished(stage.key))
@@ -76,11 +76,11 @@ class Trainer:
 
     def _lock(self, stage: Stage) -> AbstractContextManager[None]:
         wait = Notice(stage.key, "waits for another process that trains the same network")
-        return storage.lock(self.members.lock_path(stage.key), lambda: self.emit(wait))
+        return storage.lock(self.store.lock_path(stage.key), lambda: self.emit(wait))
 
     def _train_missing(self, stages: list[Stage], stacked: bool) -> None:
         source = stages[0].source
-        digits = load_digits(source, self.members.data_folder(source), self.device)
+        digits = load_digits(source, self.store.data_folder(source), self.device)
         trainees = list[Trainee]()
         for stage in stages:
             with self._own_errors(stage):
@@ -105,14 +105,14 @@ class Trainer:
         """The stage as it was left, or at its start. Raises CorruptError."""
         started = datetime.now(UTC)
         progress = self._stored_progress(stage)
-        member = Member.new(stage.config, stage.seed, digits.statistics, self.device)
+        member = TrainState.new(stage.config, stage.seed, digits.statistics, self.device)
         if progress.checkpoint:
             member.load(progress.checkpoint)
             progress.resumed += 1
         else:
             progress.stacked = stacked
             if stage.previous:
-                member.load(self.members.checkpoint(stage.previous))
+                member.load(self.store.checkpoint(stage.previous))
         pool = self._label_pool(stage, digits) if stage.teachers else None
         self.emit(Started(stage.key, len(progress.history), str(self.device)))
         return Trainee(stage, member, progress, pool, started)
@@ -120,16 +120,16 @@ class Trainer:
     def _stored_progress(self, stage: Stage) -> Progress:
         """How far the stage got, or a fresh start if that is damaged."""
         try:
-            return self.members.progress(stage.key)
+            return self.store.progress(stage.key)
         except CorruptError as error:
-            moved = ", ".join(path.name for path in self.members.drop_progress(stage.key))
+            moved = ", ".join(path.name for path in self.store.drop_progress(stage.key))
             text = f"{error}; set aside as {moved}, training starts again"
             self.emit(Notice(stage.key, text))
             return Progress()
 
     def _label_pool(self, stage: Stage, digits: Digits) -> Images:
         """The pool with the labels that the teachers' averaged probabilities give it."""
-        average = mean_probabilities([self.members.probabilities(key) for key in stage.teachers])
+        average = mean_probabilities([self.store.probabilities(key) for key in stage.teachers])
         labels = torch.from_numpy(average.argmax(1)).to(digits.test.labels.device)
         pool = stage.config.pool_slice(len(labels))
         return Images(digits.test.images[pool], labels[pool])
@@ -145,7 +145,7 @@ class Trainer:
                 row = _evaluate(trainee, digits, loss) | about | {"train_s": round(share, 3)}
                 trainee.progress.history.append(row)
                 trainee.progress.checkpoint = trainee.member.save()
-                self.members.save_progress(trainee.stage.key, trainee.progress)
+                self.store.save_progress(trainee.stage.key, trainee.progress)
                 self.emit(EpochDone(trainee.stage.key, row))
                 failed.remove(trainee)
         return failed
@@ -170,10 +170,14 @@ class Trainer:
             self.overlap.attach(joined)
         with _layers_stream(stage.seed, epoch, self.device):
             losses = loop.run_epoch(
-                joined, optim.make_loss(config), epochs, config.batch_size, rates,
+                joined,
+                optim.make_loss(config),
+                epochs,
+                config.batch_size,
+                rates,
                 [inputs.stream(t.stage.seed, "dropout", epoch, self.device) for t in trainees],
                 config.clip_norm,
-            ).tolist()  # fmt: skip
+            ).tolist()
         stacking.split(joined, [trainee.member for trainee in trainees])
         lr = rates[0] if rates[0] == rates[-1] else [rates[0], rates[-1]]
         return losses, {"epoch": epoch + 1, "phase": index, "lr": lr, "images": images}
@@ -184,7 +188,7 @@ class Trainer:
             probabilities = evaluate.probabilities(trainee.member.network, digits.test.images)
         about = _about(trainee, digits, self.device)
         stage, found = trainee.stage, probabilities.cpu().numpy()
-        self.members.finish(stage.key, stage.seed, stage.config, trainee.progress, found, about)
+        self.store.finish(stage.key, stage.seed, stage.config, trainee.progress, found, about)
         self.emit(Finished(stage.key))
 
 

@@ -155,9 +155,14 @@ class Conv(_Stackable):
         left, right = self._pad(shape[2])
         symmetric = top == bottom and left == right
         conv = nn.Conv2d(
-            shape[0], self.out, self.kernel, self.stride, (top, left) if symmetric else 0,
-            groups=self.groups, bias=self.bias,
-        )  # fmt: skip
+            shape[0],
+            self.out,
+            self.kernel,
+            self.stride,
+            (top, left) if symmetric else 0,
+            groups=self.groups,
+            bias=self.bias,
+        )
         conv = initialized(conv, self.init)
         if symmetric:
             return conv

@@ -35,13 +35,26 @@ def ladder(rows: Sequence[Row]) -> Figure:
         low, high = (_error(count, row) for count in row.errors_interval)
         axes.hlines(place, max(low, 1e-6), high, color=OURS, linewidth=2)
     axes.plot(
-        [_error(row.errors_mean, row) for row in rows], range(len(rows)), "o", color=OURS,
-        markersize=5, label="ours: mean, 95 % interval",
-    )  # fmt: skip
-    known = [(100 - row.published_accuracy, place) for place, row in enumerate(rows)
-             if row.published_accuracy is not None]  # fmt: skip
-    axes.plot(*zip(*known, strict=True), "D", color=PUBLISHED, markersize=5,
-              fillstyle="none", label="published: one run") if known else None  # fmt: skip
+        [_error(row.errors_mean, row) for row in rows],
+        range(len(rows)),
+        "o",
+        color=OURS,
+        markersize=5,
+        label="ours: mean, 95 % interval",
+    )
+    known = [
+        (100 - row.published_accuracy, place)
+        for place, row in enumerate(rows)
+        if row.published_accuracy is not None
+    ]
+    axes.plot(
+        *zip(*known, strict=True),
+        "D",
+        color=PUBLISHED,
+        markersize=5,
+        fillstyle="none",
+        label="published: one run",
+    ) if known else None
     _mark_steps(axes, rows)
     _error_axis(axes, min(_error(min(row.errors), row) for row in rows))
     axes.set_yticks(range(len(rows)), [short_name(row.rung) for row in rows])
@@ -64,9 +77,14 @@ def _mark_steps(axes: Axes, rows: Sequence[Row]) -> None:
     shown = [place for place, row in enumerate(rows) if row.step and row.step.is_significant]
     for place in shown:
         axes.annotate(
-            "*", (1, place), xycoords=("axes fraction", "data"), va="center", ha="right",
-            size=13, color=OURS,
-        )  # fmt: skip
+            "*",
+            (1, place),
+            xycoords=("axes fraction", "data"),
+            va="center",
+            ha="right",
+            size=13,
+            color=OURS,
+        )
 
 
 def _error_axis(axes: Axes, smallest: float) -> None:
@@ -114,8 +132,9 @@ def plan(epochs: Sequence[PlannedEpoch], name: str = "") -> Figure:
     """The learning rate over the epochs; augmented ones shaded, the pseudo-labels' share below."""
     figure = Figure(figsize=(WIDTH, 2.6))
     has_share = any(epoch.pseudo_share for epoch in epochs)
-    rate, *rest = figure.subplots(1 + has_share, 1, sharex=True, squeeze=False,
-                                  height_ratios=[3, 1][: 1 + has_share])[:, 0]  # fmt: skip
+    rate, *rest = figure.subplots(
+        1 + has_share, 1, sharex=True, squeeze=False, height_ratios=[3, 1][: 1 + has_share]
+    )[:, 0]
     for epoch in epochs:
         steps = np.linspace(epoch.epoch - 1, epoch.epoch, len(epoch.lr))
         rate.plot(steps, epoch.lr, color=OURS, linewidth=2)

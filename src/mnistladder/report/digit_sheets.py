@@ -24,9 +24,14 @@ def sheet(pictures: Sequence[Picture], title: str, columns: int = 10) -> Figure:
     for place, picture in enumerate(shown):
         row, column = divmod(place, columns)
         axes.text(
-            column * WIDE + WIDE / 2, row * CELL + 7, f"{picture.said}  {picture.sure}", size=7.5,
-            ha="center", va="center", color=INK if picture.is_right else PUBLISHED,
-        )  # fmt: skip
+            column * WIDE + WIDE / 2,
+            row * CELL + 7,
+            f"{picture.said}  {picture.sure}",
+            size=7.5,
+            ha="center",
+            va="center",
+            color=INK if picture.is_right else PUBLISHED,
+        )
     left = f" (the first {LARGEST} of {len(pictures):,})" if len(pictures) > LARGEST else ""
     axes.set_title(title + left)
     axes.set_axis_off()
@@ -56,8 +61,9 @@ def data_figure(
     """
     figure = Figure(figsize=(8, 0.95 * len(samples) + 2.6))
     figure.suptitle(title, x=0.01, ha="left")
-    grid = figure.add_gridspec(len(samples) + 1, 2, height_ratios=[1] * len(samples) + [2.6],
-                               width_ratios=[3, 1])  # fmt: skip
+    grid = figure.add_gridspec(
+        len(samples) + 1, 2, height_ratios=[1] * len(samples) + [2.6], width_ratios=[3, 1]
+    )
     for row, (name, images) in enumerate(samples.items()):
         axes = figure.add_subplot(grid[row, :])
         axes.imshow(np.concatenate(list(images), axis=1), cmap="gray_r")

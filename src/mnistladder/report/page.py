@@ -27,9 +27,16 @@ from mnistladder.sealed import Record
 
 FOLDER = Path(__file__).parent
 COLUMNS = (
-    "what is new", "n", "errors", "95 % interval", "accuracy %", "published %", "verdict",
-    "errors against the rung before", "train time",
-)  # fmt: skip
+    "what is new",
+    "n",
+    "errors",
+    "95 % interval",
+    "accuracy %",
+    "published %",
+    "verdict",
+    "errors against the rung before",
+    "train time",
+)
 
 
 @dataclass(frozen=True)
@@ -72,9 +79,12 @@ def render(
     ladder = [section for section in sections if not section.row.variant_of]
     rows = [section.row for section in sections]
     environment = Environment(
-        loader=FileSystemLoader(FOLDER), autoescape=True, undefined=StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
+        loader=FileSystemLoader(FOLDER),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
     environment.filters |= {"png": png, "short": charts.short_name, "duration": tables.duration}
     return environment.get_template("page.html.jinja").render(
         version=__version__,

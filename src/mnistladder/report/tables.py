@@ -27,10 +27,21 @@ def sort_rows(rows: list[Row], by: Sort) -> list[Row]:
 
 
 HEADINGS = (
-    "rung", "what is new", "parameters", "epochs", "n", "errors", "95 % interval", "uncontested",
-    "accuracy %", "published %", "verdict", "errors against the rung before", "train time",
+    "rung",
+    "what is new",
+    "parameters",
+    "epochs",
+    "n",
+    "errors",
+    "95 % interval",
+    "uncontested",
+    "accuracy %",
+    "published %",
+    "verdict",
+    "errors against the rung before",
+    "train time",
     "device",
-)  # fmt: skip
+)
 LEFT = {"rung", "what is new", "verdict", "device"}
 RIGHT = {heading for heading in HEADINGS if heading not in LEFT}
 

@@ -12,7 +12,7 @@ from mnistladder import sealed, storage
 from mnistladder.data import contested
 from mnistladder.data.datasets import Source
 from mnistladder.errors import CorruptError
-from mnistladder.runs.stage_store import Members, mean_probabilities
+from mnistladder.runs.stage_store import StageStore, mean_probabilities
 from mnistladder.sealed import Record
 from mnistladder.task import CLASSES
 
@@ -49,16 +49,20 @@ def load(record: Record, runs: Path, source: Source) -> Predictions:
     """
     published = _path(runs, record)
     predicted, confidence = (
-        _published(published) if published.exists() else _averaged(record, Members(runs))
+        _published(published) if published.exists() else _averaged(record, StageStore(runs))
     )
     if storage.hash_bytes(predicted.tobytes()) != record["predictions_sha256"]:
         raise CorruptError(f"{record['result_id']}: other predictions than its record names")
     test = source.load().test
     part = slice(*record["scored"])
     return Predictions(
-        np.arange(len(predicted))[part], test.images[part], test.labels[part],
-        predicted[part], confidence[part], contested.applies(record),
-    )  # fmt: skip
+        np.arange(len(predicted))[part],
+        test.images[part],
+        test.labels[part],
+        predicted[part],
+        confidence[part],
+        contested.applies(record),
+    )
 
 
 def publish(record: Record, runs: Path, board: Path) -> None:
@@ -66,7 +70,7 @@ def publish(record: Record, runs: Path, board: Path) -> None:
 
     Raises UsageError where they are not there, CorruptError, ResourceError.
     """
-    predicted, confidence = _averaged(record, Members(runs))
+    predicted, confidence = _averaged(record, StageStore(runs))
     content = {
         "result_id": record["result_id"],
         "predicted": "".join(map(str, predicted)),
@@ -88,15 +92,15 @@ def _published(path: Path) -> tuple[Bytes, NDArray[np.float32]]:
     return predicted, np.frombuffer(base64.b64decode(content["confidence"]), "<f4")
 
 
-def averaged(record: Record, members: Members) -> NDArray[np.float64]:
+def averaged(record: Record, store: StageStore) -> NDArray[np.float64]:
     """The mean of the networks' stored probabilities, of all test images x 10.
 
     Raises UsageError where they are not stored, CorruptError.
     """
-    members.need(record["member_keys"], record)
-    return mean_probabilities([members.probabilities(key) for key in record["member_keys"]])
+    store.need(record["member_keys"], record)
+    return mean_probabilities([store.probabilities(key) for key in record["member_keys"]])
 
 
-def _averaged(record: Record, members: Members) -> tuple[Bytes, NDArray[np.float32]]:
-    mean = averaged(record, members)
+def _averaged(record: Record, store: StageStore) -> tuple[Bytes, NDArray[np.float32]]:
+    mean = averaged(record, store)
     return mean.argmax(1).astype(np.uint8), mean.max(1).astype(np.float32)

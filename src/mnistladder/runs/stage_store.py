@@ -40,7 +40,7 @@ class Progress:
     stacked: bool = False
 
 
-class Members:
+class StageStore:
     """The stages stored under a runs folder."""
 
     def __init__(self, runs: Path) -> None:
