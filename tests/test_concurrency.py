@@ -12,11 +12,11 @@ from mnistladder.runs import leaderboard
 WRITER = """
 import sys
 from pathlib import Path
-from mnistladder.runs import results
+from mnistladder.runs import leaderboard
 runs, writer, count = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
 for number in range(count):
     seed = writer * 100_000 + number
-    results.add_result(runs, {"rung": "rung", "seed": seed, "result_id": f"{seed:016x}",
+    leaderboard.add_result(runs, {"rung": "rung", "seed": seed, "result_id": f"{seed:016x}",
                               "errors": seed % 97, "wrong_images": list(range(50))})
     print(seed, flush=True)
 """

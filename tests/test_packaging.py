@@ -27,8 +27,8 @@ def wheel(tmp_path_factory):
 def test_wheel_holds_configs_digits_and_licences(wheel):
     package = wheel / "mnistladder"
     assert len(list((package / "configs").glob("model*.yaml"))) == 13
-    assert len(list((package / "mnist").glob("*.gz"))) == 4
-    assert (package / "mnist" / "LICENSE.md").exists()
+    assert len(list((package / "data" / "mnist").glob("*.gz"))) == 4
+    assert (package / "data" / "mnist" / "LICENSE.md").exists()
     assert list(wheel.glob("*.dist-info/licenses/LICENSE"))
 
 

@@ -48,8 +48,8 @@ def fetch(name: str) -> Source:
 
 def _from_torchvision(found: Any, name: str) -> Split:
     images = found.data.numpy().astype(np.uint8)
-    attempts = found.attempts.numpy()
-    labels = (attempts[:, 0] if attempts.ndim == 2 else attempts).astype(np.uint8)
+    targets = found.targets.numpy()
+    labels = (targets[:, 0] if targets.ndim == 2 else targets).astype(np.uint8)
     if name.startswith("emnist"):  # its files hold each image transposed
         images = images.transpose(0, 2, 1)
     return Split(np.ascontiguousarray(images), labels)
