@@ -64,28 +64,28 @@ class FaultyDisk(storage.Disk):
     def close(self, descriptor):
         super().close(descriptor)  # the system closes what a dead process held
 
-    def replace(self, source, attempt):
-        old = attempt.read_bytes() if attempt.is_file() else None
-        self._step("replace", lambda: super(FaultyDisk, self).replace(source, attempt))
-        self._renamed(source, attempt)
-        self._change(attempt, lambda: _put_back(attempt, old))
+    def replace(self, source, target):
+        old = target.read_bytes() if target.is_file() else None
+        self._step("replace", lambda: super(FaultyDisk, self).replace(source, target))
+        self._renamed(source, target)
+        self._change(target, lambda: _put_back(target, old))
 
-    def link(self, source, attempt):
-        self._step("link", lambda: super(FaultyDisk, self).link(source, attempt))
+    def link(self, source, target):
+        self._step("link", lambda: super(FaultyDisk, self).link(source, target))
         if source in self.unsynced:
-            self.unsynced.add(attempt)
-        self._change(attempt, lambda: attempt.unlink(missing_ok=True))
+            self.unsynced.add(target)
+        self._change(target, lambda: target.unlink(missing_ok=True))
 
-    def rename(self, source, attempt):
-        self._step("rename", lambda: super(FaultyDisk, self).rename(source, attempt))
-        self._renamed(source, attempt)
-        self._change(attempt, lambda: attempt.exists() and attempt.rename(source))
+    def rename(self, source, target):
+        self._step("rename", lambda: super(FaultyDisk, self).rename(source, target))
+        self._renamed(source, target)
+        self._change(target, lambda: target.exists() and target.rename(source))
 
-    def _renamed(self, source, attempt):
-        self.unsynced.discard(attempt)
+    def _renamed(self, source, target):
+        self.unsynced.discard(target)
         if source in self.unsynced:
             self.unsynced.discard(source)
-            self.unsynced.add(attempt)
+            self.unsynced.add(target)
 
     def unlink(self, path):
         content = path.read_bytes() if path.exists() else None

@@ -276,7 +276,7 @@ def plugin(tmp_path, monkeypatch):
         info = tmp_path / "ladder_plugin-1.0.dist-info"
         info.mkdir()
         (info / "METADATA").write_text("Metadata-Version: 2.1\nName: ladder-plugin\nVersion: 1.0\n")
-        lines = "\n".join(f"{name} = ladder_plugin:{attempt}" for name, attempt in points)
+        lines = "\n".join(f"{name} = ladder_plugin:{target}" for name, target in points)
         (info / "entry_points.txt").write_text(f"[mnistladder.layers]\n{lines}\n")
         monkeypatch.syspath_prepend(tmp_path)
         layers.installed_layers.cache_clear()
