@@ -63,7 +63,7 @@ def test_every_command_has_help_and_is_in_the_documents(command):
 
 
 def test_every_option_in_the_documents_exists():
-    known = {"--help", "--gpus", "--rm", "--logdir"}  # some are docker's and TensorBoard's
+    known = {"--help", "--gpus", "--rm", "--logdir", "--thorough"}  # some are other programs'
     for path in (TOP / "src/mnistladder/cli").glob("*.py"):
         known |= set(re.findall(r"\"(--[a-z-]+)\"", path.read_text()))
     known |= {"--seed", "--install-completion"}
@@ -81,22 +81,31 @@ def test_readme_lists_every_document():
         assert path.name == "README.md" or f"({path.name})" in index
 
 
-@pytest.mark.parametrize("path", [*TOP.glob("*.md"), *DOCS.glob("*.md")], ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path", [*TOP.glob("*.md"), *DOCS.glob("*.md")], ids=lambda path: path.stem
+)
 def test_links_between_documents_lead_somewhere(path):
     assert [*dead_links(path)] == []
 
 
 def test_dead_links_are_noticed(tmp_path):
     page = tmp_path / "page.md"
-    page.write_text("# A `b`: c\n[1](gone.md) [2](#a-b-c) [3](#d) [4](page.md#a-b-c) [5](page.md#e)\n")
+    page.write_text(
+        "# A `b`: c\n[1](gone.md) [2](#a-b-c) [3](#d) [4](page.md#a-b-c) [5](page.md#e)\n"
+    )
     assert [*dead_links(page)] == ["gone.md", "#d", "page.md#e"]
 
 
-def test_package_list_names_every_package_and_module_of_the_top_folder():
+def test_package_list_names_every_package_and_nothing_else():
     section = CONTRIBUTING.split("src/mnistladder/\n")[1].split("```")[0]
-    named = set(re.findall(r"^  ([\w.]+/?)", section, re.MULTILINE))
-    folders = {f"{path.parent.name}/" for path in (TOP / "src/mnistladder").glob("*/__init__.py")}
-    assert {name for name in named if name.endswith("/")} == folders
+    folders = {path.parent.name for path in (TOP / "src/mnistladder").glob("*/__init__.py")}
+    assert set(re.findall(r"^  (\w+)/ ", section, re.MULTILINE)) == folders
+
+
+def test_package_list_names_the_modules_that_all_may_use():
+    [line] = re.findall(r"^  \*\.py +(.*)$", CONTRIBUTING, re.MULTILINE)
+    modules = {path.stem for path in (TOP / "src/mnistladder").glob("[!_]*.py")}
+    assert modules <= set(re.findall(r"\w+", line))
 
 
 def paths_named(text):
