@@ -184,6 +184,7 @@ table { border-collapse: collapse; width: max-content; }
 th, td { padding: 6px 13px; border: 1px solid; }
 code { font: 85% monospace; padding: .2em .4em; }
 pre { font: 85% monospace; padding: 16px; overflow: auto; background: #eee; }
+pre code { font-size: 100%; padding: 0; }
 """
 
 
