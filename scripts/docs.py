@@ -88,7 +88,11 @@ def measured(rung: str) -> Row | None:
 
 
 def config(path: Path) -> str:
-    """A config with its header's `Expect:` lines and its `expect:` key from the committed board."""
+    """A config with its header's `Expect:` lines and its `expect:` key from the committed board.
+
+    `report --check` on this board therefore always passes: it finds later changes of the engine or
+    the machine, never a wrong first measurement (docs/board.md).
+    """
     text, row = path.read_text(), measured(path.stem)
     if row is None:
         return EXPECT_LINES.sub("# Expect:   not measured yet\n", EXPECT_KEY.sub("", text), count=1)
