@@ -1,4 +1,4 @@
-"""benchmarks/results.json as Markdown, for the README."""
+"""benchmarks/results.json as Markdown, for docs/speed.md."""
 
 import json
 from pathlib import Path

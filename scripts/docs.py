@@ -1,4 +1,4 @@
-"""Rewrites what is generated: output blocks of the README, config headers, the JSON Schema.
+"""Rewrites what is generated: output blocks of the documents, config headers, the JSON Schema.
 
 `scripts/docs.py` writes, `scripts/docs.py --check` exits 1 if something is not current. A block is
 
@@ -6,7 +6,7 @@
     (its output)
     <!-- end -->
 
-and its command may be `python SCRIPT` as well.
+and its command may also be `python SCRIPT`, or `scripts/docs.py PART` for a part made here.
 """
 
 import contextlib
@@ -24,17 +24,20 @@ from mnistladder.report.summary import Row, expected_band, make_rows
 from mnistladder.runs import results
 
 TOP = Path(__file__).parents[1]
+DOCUMENTS = [TOP / "README.md", *sorted((TOP / "docs").glob("*.md"))]
 BLOCK = re.compile(r"(<!-- begin: (.*?) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
 EXPECT_LINES = re.compile(r"^# Expect: .*\n(?:#  {9}.*\n)*", re.MULTILINE)
 EXPECT_KEY = re.compile(r"\nexpect: .*\n\Z")
 
 
 def run(command: str) -> str:
-    """What `mnistladder ...` or `python SCRIPT` prints on stdout in a checkout."""
+    """What a block's command prints on stdout in a checkout."""
     from mnistladder.cli import app
 
     output = io.StringIO()
     program, *arguments = shlex.split(command)
+    if program == "scripts/docs.py":
+        return PARTS[arguments[0]]()
     with contextlib.redirect_stdout(output), contextlib.chdir(TOP):
         if program == "python":
             runpy.run_path(arguments[0], run_name="__main__")
@@ -43,16 +46,38 @@ def run(command: str) -> str:
     return "\n".join(line.rstrip() for line in output.getvalue().splitlines()) + "\n"
 
 
-def readme(text: str) -> str:
+def document(text: str) -> str:
     """The text with every block's output made anew; Markdown stays bare, the rest is fenced."""
 
     def block(match: re.Match[str]) -> str:
         output = run(match[2])
-        is_markdown = "--format markdown" in match[2] or match[2].startswith("python ")
+        makers = ("python ", "scripts/docs.py ")
+        is_markdown = "--format markdown" in match[2] or match[2].startswith(makers)
         body = output if is_markdown else f"```text\n{output}```\n"
         return match[1] + body + match[4]
 
     return BLOCK.sub(block, text)
+
+
+def ladder_table() -> str:
+    """The README's table: the rungs of the committed board in five columns, without variants."""
+    board = results.all_results(TOP / "results")
+    rows = [row for row in make_rows(board) if row.variant_of is None]
+    lines = ["| rung | what is new | errors of 10,000 | published | verdict |"]
+    lines += ["| --- | --- | ---: | ---: | --- |", *map(_ladder_line, rows)]
+    return "\n".join(lines) + "\n"
+
+
+def _ladder_line(row: Row) -> str:
+    link = f"[{row.name}](configs/{row.name}.yaml)"
+    title = row.title + " (transductive)" * row.transductive
+    spread = "" if row.errors_sd is None else f" ± {row.errors_sd:,.1f}"
+    errors = f"{row.errors_mean:,.1f}{spread}"
+    published = "-" if row.published_errors is None else f"{row.published_errors:,.0f}"
+    return f"| {link} | {title} | {errors} | {published} | {row.verdict or '-'} |"
+
+
+PARTS = {"ladder_table": ladder_table}
 
 
 def measured(rung: str) -> Row | None:
@@ -63,7 +88,11 @@ def measured(rung: str) -> Row | None:
 
 
 def config(path: Path) -> str:
-    """A config with its header's `Expect:` lines and its `expect:` key from the committed board."""
+    """A config with its header's `Expect:` lines and its `expect:` key from the committed board.
+
+    `report --check` on this board therefore always passes: it finds later changes of the engine or
+    the machine, never a wrong first measurement (docs/board.md).
+    """
     text, row = path.read_text(), measured(path.stem)
     if row is None:
         return EXPECT_LINES.sub("# Expect:   not measured yet\n", EXPECT_KEY.sub("", text), count=1)
@@ -86,7 +115,7 @@ def generated() -> dict[Path, str]:
     """Each file with generated parts, and what it should hold."""
     from mnistladder.config.json_schema import config_schema
 
-    files = {TOP / "README.md": readme((TOP / "README.md").read_text())}
+    files = {path: document(path.read_text()) for path in DOCUMENTS}
     for path in sorted((TOP / "configs").rglob("*.yaml")):
         files[path] = config(path)
     schema = json.dumps(config_schema(), indent=1) + "\n"

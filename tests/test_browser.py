@@ -1,4 +1,4 @@
-"""The committed page in a real browser: `scripts/setup-browser` installs it.
+"""The committed page and the README in a real browser: `scripts/setup-browser` installs it.
 
 Screenshots are left in build/screenshots, to be looked at.
 """
@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from markdown_it import MarkdownIt
 
 from mnistladder.config.loading import shipped_names, variant_names
 from mnistladder.report.charts import short_name
@@ -173,3 +174,59 @@ def test_page_prints(show):
     assert not page.locator("nav").is_visible()
     inverted = "getComputedStyle(document.querySelector('ul.digits img')).filter"
     assert page.evaluate(inverted) == "invert(1)"
+
+
+GITHUB = """
+body { font: 16px/1.5 system-ui, "DejaVu Sans", sans-serif; margin: 0; }
+article { width: 948px; margin: 32px auto; }
+img { max-width: 100%; }
+table { border-collapse: collapse; width: max-content; }
+th, td { padding: 6px 13px; border: 1px solid; }
+code { font: 85% monospace; padding: .2em .4em; }
+pre { font: 85% monospace; padding: 16px; overflow: auto; background: #eee; }
+pre code { font-size: 100%; padding: 0; }
+"""
+
+
+@pytest.fixture(scope="module")
+def readme(browser, tmp_path_factory):
+    """The README as GitHub shows it, in a window of 1280 x 1200: a screen of a developer."""
+    body = MarkdownIt("commonmark").enable("table").render((TOP / "README.md").read_text())
+    path = tmp_path_factory.mktemp("readme") / "readme.html"
+    path.write_text(
+        f"<!doctype html><meta charset=utf-8><base href='{TOP.as_uri()}/'>"
+        f"<style>{GITHUB}</style><article>{body}</article>"
+    )
+    context = browser.new_context(viewport={"width": 1280, "height": 1200})
+    page = context.new_page()
+    page.goto(path.as_uri())
+    SHOTS.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=SHOTS / "readme.png")
+    page.screenshot(path=SHOTS / "readme-whole.png", full_page=True)
+    yield page
+    context.close()
+
+
+def test_tables_of_the_readme_fit_the_width_that_github_has(readme):
+    tables = readme.locator("table")
+    assert tables.count() == 2
+    for table in tables.all():
+        assert table.bounding_box()["width"] <= 948
+    assert readme.locator("article").bounding_box()["width"] == 948
+
+
+def test_table_that_is_too_wide_is_noticed(readme):
+    wide = "<table><tr>" + f"<td>{'wide' * 10}</td>" * 5 + "</tr></table>"
+    readme.evaluate(f"document.body.insertAdjacentHTML('beforeend', {wide!r})")
+    assert readme.locator("body > table").bounding_box()["width"] > 948
+    readme.evaluate("document.querySelector('body > table').remove()")
+
+
+def test_first_screen_of_the_readme_has_chart_and_beginning_of_the_table(readme):
+    chart = readme.locator("img").first
+    assert chart.evaluate("image => image.complete && image.naturalWidth > 0")
+    box, table = chart.bounding_box(), readme.locator("table").first
+    assert box["height"] > 300
+    assert box["y"] + box["height"] < table.bounding_box()["y"]
+    row = table.locator("tbody tr").nth(4).bounding_box()
+    assert row["y"] + row["height"] < 1200

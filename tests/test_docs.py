@@ -1,4 +1,4 @@
-"""Documents that can go stale are checked: generated blocks, commands, the file map."""
+"""Documents that can go stale are checked: generated blocks, commands, links, the package list."""
 
 import re
 import subprocess
@@ -15,7 +15,31 @@ from mnistladder.ladder.trainer import Trainer
 from mnistladder.runs.stage_store import StageStore
 
 TOP = Path(__file__).parents[1]
+DOCS = TOP / "docs"
 README = (TOP / "README.md").read_text()
+CONTRIBUTING = (TOP / "CONTRIBUTING.md").read_text()
+USER_DOCUMENTS = [TOP / "README.md", *sorted(DOCS.glob("*.md"))]
+USER_TEXT = "\n".join(path.read_text() for path in USER_DOCUMENTS)
+PROGRAMS = (DOCS / "programs.md").read_text()
+LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+
+
+def anchors(text):
+    """The anchors that GitHub gives the headings of a Markdown text."""
+    without_code = re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE)
+    for heading in re.findall(r"^#+ (.*)$", without_code, re.MULTILINE):
+        yield re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
+def dead_links(path):
+    """The relative links of a document that lead nowhere."""
+    for link in LINK.findall(path.read_text()):
+        if "://" in link:
+            continue
+        name, _, anchor = link.partition("#")
+        target = path.parent / name if name else path
+        if not target.exists() or (anchor and anchor not in anchors(target.read_text())):
+            yield link
 
 
 def test_generated_parts_are_current():
@@ -32,39 +56,83 @@ def test_generated_parts_are_current():
 @pytest.mark.parametrize(
     "command", [c.name or c.callback.__name__ for c in app.registered_commands]
 )
-def test_every_command_has_help_and_is_in_the_readme(command):
+def test_every_command_has_help_and_is_in_the_documents(command):
     registered = {c.name or c.callback.__name__: c.callback for c in app.registered_commands}
     assert registered[command].__doc__
-    assert f"mnistladder {command}" in README
+    assert f"mnistladder {command}" in USER_TEXT
 
 
-def test_every_option_in_the_readme_exists():
-    known = {"--help", "--gpus", "--rm", "--logdir"}  # some are docker's and TensorBoard's
+def test_every_option_in_the_documents_exists():
+    known = {"--help", "--gpus", "--rm", "--logdir", "--thorough"}  # some are other programs'
     for path in (TOP / "src/mnistladder/cli").glob("*.py"):
         known |= set(re.findall(r"\"(--[a-z-]+)\"", path.read_text()))
     known |= {"--seed", "--install-completion"}
-    assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", README)) <= known
+    assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", USER_TEXT)) <= known
 
 
-def test_file_map_names_every_module_and_nothing_else():
-    section = README.split("src/mnistladder/\n")[1].split("tests/")[0]
-    named = set(re.findall(r"^  ([\w./]+)", section, re.MULTILINE))
-    real = {path.name + "/" * path.is_dir() for path in (TOP / "src/mnistladder").iterdir()}
-    assert named == real - {"__pycache__/", "__init__.py", "__main__.py"}
+def test_readme_is_short():
+    assert len(README.splitlines()) <= 180
+
+
+def test_readme_lists_every_document():
+    index = (DOCS / "README.md").read_text()
+    for path in DOCS.glob("*.md"):
+        assert path.name == "README.md" or f"(docs/{path.name})" in README
+        assert path.name == "README.md" or f"({path.name})" in index
+
+
+@pytest.mark.parametrize(
+    "path", [*TOP.glob("*.md"), *DOCS.glob("*.md")], ids=lambda path: path.stem
+)
+def test_links_between_documents_lead_somewhere(path):
+    assert [*dead_links(path)] == []
+
+
+def test_dead_links_are_noticed(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text(
+        "# A `b`: c\n[1](gone.md) [2](#a-b-c) [3](#d) [4](page.md#a-b-c) [5](page.md#e)\n"
+    )
+    assert [*dead_links(page)] == ["gone.md", "#d", "page.md#e"]
+
+
+def test_package_list_names_every_package_and_nothing_else():
+    section = CONTRIBUTING.split("src/mnistladder/\n")[1].split("```")[0]
+    folders = {path.parent.name for path in (TOP / "src/mnistladder").glob("*/__init__.py")}
+    assert set(re.findall(r"^  (\w+)/ ", section, re.MULTILINE)) == folders
+
+
+def test_package_list_names_the_modules_that_all_may_use():
+    [line] = re.findall(r"^  \*\.py +(.*)$", CONTRIBUTING, re.MULTILINE)
+    modules = {path.stem for path in (TOP / "src/mnistladder").glob("[!_]*.py")}
+    assert modules <= set(re.findall(r"\w+", line))
+
+
+def paths_named(text):
+    """The source files, as `package/module.py`, that a text names."""
+    return set(re.findall(r"`(\w+/[\w/]+\.(?:py|yaml|json|jinja))`", text))
+
+
+def test_files_that_contributing_names_exist():
+    source = TOP / "src" / "mnistladder"
+    named = paths_named(CONTRIBUTING)
+    assert len(named) > 20
+    missing = [p for p in sorted(named) if not ((source / p).exists() or (TOP / p).exists())]
+    assert missing == []
 
 
 def test_no_document_names_an_exit_code_that_does_not_exist():
     from mnistladder.errors import ExitCode
 
-    table = README.split("| exit code |")[1].split("\n\n")[0]
+    table = PROGRAMS.split("| exit code |")[1].split("\n\n")[0]
     codes = {
         int(n) for line in table.splitlines()[2:] for n in re.findall(r"\d+", line.split("|")[1])
     }
     assert codes == {int(code) for code in ExitCode}
 
 
-def test_fields_of_a_history_row_are_those_in_the_readme(tmp_path, source):
-    section = README.split("## Watch it elsewhere")[1].split("\n## ")[0]
+def test_fields_of_a_history_row_are_those_in_the_document(tmp_path, source):
+    section = PROGRAMS.split("## Histories")[1].split("\n## ")[0]
     cells = [line.split("|")[1] for line in section.splitlines() if line.startswith("| `")]
     ramp = Ramp(**{"from": 1e-2}, to=1e-3, per="step")
     config = small.tiny(phases=(*small.phases(1), Phase(epochs=1, lr=ramp)))

@@ -166,13 +166,12 @@ def test_all_test_images_are_predicted_as_by_the_stored_networks(climbed, kind):
     assert found == pytest.approx(stored, abs=1e-5)
 
 
-README = (Path(__file__).parents[1] / "README.md").read_text()
-ELSEWHERE = README.split("## Take a network elsewhere")[1].split("\n## ")[0]
+ELSEWHERE = (Path(__file__).parents[1] / "docs" / "export.md").read_text()
 SNIPPETS = re.findall(r"```python\n(.*?)```", ELSEWHERE, re.DOTALL)
 
 
 @pytest.mark.parametrize(("kind", "snippet"), [*zip(KINDS, SNIPPETS, strict=True)], ids=KINDS)
-def test_snippet_of_the_readme_runs_and_says_the_same(images, tmp_path, kind, snippet):
+def test_snippet_of_the_document_runs_and_says_the_same(images, tmp_path, kind, snippet):
     networks, record = made(small.tiny(), members=2)
     path = tmp_path / f"model12_averaging-seed0.{kind}"
     path.write_bytes(export.WRITERS[kind](networks, record))

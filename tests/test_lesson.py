@@ -8,7 +8,12 @@ import pytest
 from commands import call
 from PIL import Image
 
-LESSON = Path(__file__).parents[1] / "docs" / "lesson.md"
+from mnistladder.report.summary import make_rows
+from mnistladder.runs import results
+
+TOP = Path(__file__).parents[1]
+LESSON = TOP / "docs" / "lesson.md"
+CORES = 2
 BLOCKS = re.findall(r"```bash\n(.*?)```", LESSON.read_text(), re.DOTALL)
 COMMANDS = [line.split()[1:] for block in BLOCKS for line in block.splitlines()]
 ON_DATA = {
@@ -30,7 +35,54 @@ def classroom(tmp_path_factory, source):
     return folder
 
 
-def test_lesson_fits_its_time():
+@pytest.fixture(scope="module")
+def train_s():
+    """Seconds of training of each rung with one seed on one core, by the committed board."""
+    return {row.name: row.train_s_mean for row in make_rows(results.all_results(TOP / "results"))}
+
+
+def seconds(command, train_s):
+    """How long a `run` or a `ladder` of the board's rungs trains on two cores."""
+    words = command.split()[1:]
+    if words[0] not in ("run", "ladder"):
+        return 0
+    seeds = int(words[words.index("--seeds") + 1]) if "--seeds" in words else 1
+    first, _, last = words[1].partition("-")
+    numbers = [*range(int(first), int(last) + 1)] if first.isdigit() else []
+    chosen = [
+        name for name in train_s if name == words[1] or name[5:7] in map("{:02}".format, numbers)
+    ]
+    rungs = [name for name in chosen if not numbers or name.count("_") == 1]
+    return sum(train_s[name] for name in rungs) * seeds / min(CORES, seeds * len(rungs) or 1)
+
+
+def sections(text):
+    """The first and last minute of each part of the lesson, and its commands."""
+    for part in text.split("\n## ")[1:]:
+        if minutes := re.match(r"(\d+) to (\d+) minutes", part):
+            blocks = re.findall(r"```bash\n(.*?)```", part, re.DOTALL)
+            yield int(minutes[1]), int(minutes[2]), "".join(blocks).splitlines()
+
+
+def test_minutes_of_the_lesson_follow_each_other():
+    times = [(first, last) for first, last, _ in sections(LESSON.read_text())]
+    assert [first for first, _ in times] == [0, *(last for _, last in times[:-1])]
+    assert times[-1][1] == 45
+
+
+def test_training_takes_at_most_half_of_the_time_of_its_part(train_s):
+    for first, last, commands in sections(LESSON.read_text()):
+        trained = sum(seconds(command, train_s) for command in commands)
+        assert trained < (last - first) * 60 / 2, commands
+
+
+def test_training_that_takes_too_long_is_noticed(train_s):
+    assert seconds("mnistladder ladder 10-11 --seeds 3", train_s) > 10 * 60
+    assert seconds("mnistladder ladder 3-6 --seeds 3", train_s) == pytest.approx(119, abs=5)
+    assert seconds("mnistladder run model09_dropout", train_s) == pytest.approx(97, abs=5)
+
+
+def test_lesson_shows_the_commands_that_look():
     assert len(COMMANDS) > 20
     assert {"predict", "compare", "gallery", "new", "data"} <= {command[0] for command in COMMANDS}
 

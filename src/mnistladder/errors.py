@@ -5,7 +5,7 @@ from enum import IntEnum
 
 
 class ExitCode(IntEnum):
-    """What the process returns; documented in the README."""
+    """What the process returns; documented in docs/programs.md."""
 
     OK = 0
     FAILED = 1  # a check failed, or a bug of ours
