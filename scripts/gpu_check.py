@@ -1,7 +1,8 @@
 """All that only a GPU can show, part by part, into one Markdown report.
 
-`scripts/gpu-check --device cuda` runs every part in a process of its own with a time limit, and goes
-on after a failure. `--device cpu` runs the same with small sizes: it shows that the script works.
+`scripts/gpu-check --device cuda` runs every part in a process of its own with a time limit, and
+goes on after a failure. `--device cpu` does the same with small sizes: it shows that the script
+works.
 """
 
 import argparse
