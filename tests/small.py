@@ -47,8 +47,13 @@ def first_stage(config, source, seed=0):
     return member_stages(config, seed, source)[0][0]
 
 
-def train_epoch(config, members, seeds, images, pool=None, epoch=0, during=nullcontext):
-    """An epoch of members as one, on the images' device; their losses.
+def train_epoch(*arguments, **options):
+    """An epoch as `epoch_losses` trains it; the losses as numbers."""
+    return epoch_losses(*arguments, **options).tolist()
+
+
+def epoch_losses(config, members, seeds, images, pool=None, epoch=0, during=nullcontext):
+    """An epoch of networks as one, on the images' device; their losses there.
 
     `during` makes a context for the steps alone, without what goes before and after them.
     """
@@ -60,6 +65,8 @@ def train_epoch(config, members, seeds, images, pool=None, epoch=0, during=nullc
     rates = [1e-3] * -(-len(epochs[0]) // config.batch_size)
     whole, loss = stacking.join(config, members), optim.make_loss(config)
     with during():
-        losses = loop.run_epoch(whole, loss, epochs, config.batch_size, rates, streams)
+        losses = loop.run_epoch(
+            whole, loss, epochs, config.batch_size, rates, streams, config.clip_norm
+        )
     stacking.split(whole, members)
-    return losses.tolist()
+    return losses

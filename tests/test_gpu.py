@@ -30,7 +30,7 @@ def no_waiting():
 
 
 def trained(source, folder, seeds, config=CONFIG, device="cuda"):
-    """StageStore of a plan after one epoch on the device, and their losses."""
+    """Networks of a plan after one epoch on the device, and their losses."""
     make_deterministic()
     device = torch.device(device)
     digits = load_digits(source, folder, device)

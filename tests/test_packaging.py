@@ -2,8 +2,10 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
+import tempfile
 import zipfile
 from pathlib import Path
 
@@ -80,13 +82,54 @@ def test_dockerfile_pins_its_base_and_fetches_nothing_itself():
     assert not re.search(r"^ADD|curl|wget|latest", DOCKERFILE, re.MULTILINE)
 
 
-def test_dockerfile_runs_the_command_line_as_an_ordinary_user():
+def test_dockerfile_starts_the_entry_point_in_the_mounted_folder():
     lines = DOCKERFILE.splitlines()
-    users = [line.split()[1] for line in lines if line.startswith("USER ")]
-    assert users[-1] not in ("root", "0")
-    assert 'ENTRYPOINT ["mnistladder"]' in lines
+    assert 'ENTRYPOINT ["docker-entrypoint"]' in lines
     assert 'VOLUME ["/climb/runs"]' in lines
-    assert lines.index("USER climber") < lines.index('ENTRYPOINT ["mnistladder"]')
+
+
+@pytest.fixture
+def container():
+    """Starts the container's entry point as root, with a command that says who runs it."""
+    if os.getuid() != 0 or not shutil.which("setpriv"):
+        pytest.skip("needs root and setpriv, as in the container")
+    folder = tempfile.TemporaryDirectory()  # pytest's own folders are closed to other users
+    programs, runs = Path(folder.name, "bin"), Path(folder.name, "runs")
+    programs.mkdir()
+    runs.mkdir()
+    (programs / "mnistladder").write_text('#!/bin/sh\ntouch "$RUNS/made"; id -u; echo "$@"\n')
+    # The image has the user `climber`; here it is whoever has this number.
+    (programs / "chown").write_text('#!/bin/sh\nexec /bin/chown 10001:10001 "$2"\n')
+    for program in programs.iterdir():
+        program.chmod(0o755)
+    Path(folder.name).chmod(0o755)
+
+    def start(owner):
+        os.chown(runs, owner, owner)
+        environment = {"PATH": f"{programs}:/usr/bin:/bin", "RUNS": str(runs)}
+        command = [str(TOP / "scripts" / "docker-entrypoint"), "ladder", "--all"]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+        return done.stdout.split(), (runs / "made").stat().st_uid
+
+    yield start
+    folder.cleanup()
+
+
+@pytest.mark.parametrize(("owner", "expected"), [(0, 10001), (4321, 4321)], ids=["root", "user"])
+def test_container_writes_into_the_runs_folder_whoever_made_it(container, owner, expected):
+    """Docker makes a missing folder as root; otherwise it is the user's own."""
+    assert container(owner) == ([str(expected), "ladder", "--all"], expected)
+
+
+HADOLINT = Path(sys.executable).with_name("hadolint")
+
+
+@pytest.mark.skipif(not HADOLINT.exists(), reason="hadolint is not for this platform")
+def test_dockerfile_has_no_fault_that_hadolint_knows():
+    done = subprocess.run(
+        [str(HADOLINT), str(TOP / "Dockerfile.cuda")], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, "")
 
 
 def test_dockerfile_copies_only_what_the_ignore_file_lets_through():

@@ -90,7 +90,7 @@ def test_layer_stacked_is_the_layer_alone_for_each(name, arguments, shape):
 
 
 def trained(config, images, seeds, together, epochs=1):
-    """StageStore after their epochs, and their losses: stacked `together` at a time, or alone."""
+    """Networks after their epochs, and their losses: stacked `together` at a time, or alone."""
     members = [TrainState.new(config, seed, STATISTICS, CPU) for seed in seeds]
     losses = []
     for first in range(0, len(seeds), together):
