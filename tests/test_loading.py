@@ -170,14 +170,34 @@ def test_empty_model_is_told(load):
 @pytest.mark.parametrize(
     ("layers", "index", "expected"),
     [
-        (["dense: {out: 10}"], 0, "dense: needs a flat input, got 1x28x28; put `flatten` before"),
-        (["flatten", "dense: {out: 11}"], 1, "dense: gives 11, but the last layer must give 10"),
+        (
+            ["dense: {out: 10}"],
+            0,
+            "dense: needs one row of features, but its input is 1x28x28; put `flatten` before",
+        ),
+        (
+            ["flatten", "dense: {out: 11}"],
+            1,
+            "dense: its output is 11, but the last layer must give 10",
+        ),
         (["flatten", "conv: {out: 3}"], 1, "conv: needs feature maps"),
         (["flatten", "maxpool"], 1, "maxpool: needs feature maps"),
-        (["conv: {out: 3, groups: 2}"], 0, "conv: 2 groups divide not both 1 and 3"),
-        (["maxpool: {size: 29}"], 0, "maxpool: a window of 29 does not fit into 28"),
-        (["maxpool"] * 5 + ["flatten"], 4, "maxpool: a window of 2 does not fit into 1"),
-        (["relu"], 0, "relu: gives 1x28x28, but the last layer must give 10 classes"),
+        (
+            ["conv: {out: 3, groups: 2}"],
+            0,
+            "conv: `groups` (2) must divide both the input channels (1) and `out` (3)",
+        ),
+        (
+            ["maxpool: {size: 29}"],
+            0,
+            "maxpool: a window of side 29 does not fit into an input of side 28",
+        ),
+        (
+            ["maxpool"] * 5 + ["flatten"],
+            4,
+            "maxpool: a window of side 2 does not fit into an input of side 1",
+        ),
+        (["relu"], 0, "relu: its output is 1x28x28, but the last layer must give 10 classes"),
     ],
 )
 def test_shape_that_does_not_fit_names_the_line_of_its_layer(load, layers, index, expected):
