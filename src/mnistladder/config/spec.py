@@ -163,6 +163,11 @@ class Config(Section):
         return sum(phase.epochs for phase in self.phases)
 
     @property
+    def stages(self) -> int:
+        """Stages of all members: how many pieces are trained and stored one by one."""
+        return self.members * (1 + sum(phase.begins_stage for phase in self.phases[1:]))
+
+    @property
     def parameters(self) -> int:
         """Trainable parameters of one member."""
         return sum(row.parameters for row in layer_table(self.model))

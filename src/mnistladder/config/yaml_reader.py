@@ -18,7 +18,7 @@ MAX_BYTES = 64 * 1024
 MAX_DEPTH = 20
 MAX_DIGITS = 100  # longer numbers are a mistake, and Python refuses to convert the longest
 
-Path = tuple[str | int, ...]
+KeyPath = tuple[str | int, ...]
 Place = tuple[int, int]
 
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C parser is ten times as fast
@@ -49,11 +49,11 @@ class Document:
 
     file: str
     data: Any = None
-    keys: dict[Path, Place] = field(default_factory=dict)
-    values: dict[Path, Place] = field(default_factory=dict)
+    keys: dict[KeyPath, Place] = field(default_factory=dict)
+    values: dict[KeyPath, Place] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
 
-    def problem(self, path: Path, message: str, *, at_key: bool = False) -> Problem:
+    def problem(self, path: KeyPath, message: str, *, at_key: bool = False) -> Problem:
         """A problem at the place of `path`, or of the nearest enclosing thing that has one."""
         table = self.keys if at_key and path in self.keys else self.values
         while path and path not in table:
@@ -136,7 +136,7 @@ def _refuse_extras(doc: Document, event: yaml.Event, place: Place) -> None:
         doc.report(place, f"tag `{tag}`: a config has no tags")
 
 
-def _node(doc: Document, events: Iterator[yaml.Event], event: yaml.Event, path: Path) -> Any:
+def _node(doc: Document, events: Iterator[yaml.Event], event: yaml.Event, path: KeyPath) -> Any:
     place = _place(event)
     doc.values[path] = place
     if isinstance(event, yaml.AliasEvent):
@@ -153,7 +153,7 @@ def _node(doc: Document, events: Iterator[yaml.Event], event: yaml.Event, path: 
     return kinds[type(event)](doc, events, event, path)
 
 
-def _scalar(doc: Document, _: Iterator[yaml.Event], event: yaml.ScalarEvent, path: Path) -> Any:
+def _scalar(doc: Document, _: Iterator[yaml.Event], event: yaml.ScalarEvent, path: KeyPath) -> Any:
     if event.style:  # quoted or a block, so text
         return event.value
     try:
@@ -164,7 +164,7 @@ def _scalar(doc: Document, _: Iterator[yaml.Event], event: yaml.ScalarEvent, pat
 
 
 def _sequence(
-    doc: Document, events: Iterator[yaml.Event], _: yaml.SequenceStartEvent, path: Path
+    doc: Document, events: Iterator[yaml.Event], _: yaml.SequenceStartEvent, path: KeyPath
 ) -> list[Any]:
     items: list[Any] = []
     while not isinstance(event := next(events), yaml.SequenceEndEvent):
@@ -173,7 +173,7 @@ def _sequence(
 
 
 def _mapping(
-    doc: Document, events: Iterator[yaml.Event], _: yaml.MappingStartEvent, path: Path
+    doc: Document, events: Iterator[yaml.Event], _: yaml.MappingStartEvent, path: KeyPath
 ) -> dict[str, Any]:
     mapping: dict[str, Any] = {}
     while not isinstance(event := next(events), yaml.MappingEndEvent):
@@ -194,7 +194,7 @@ def _mapping(
     return mapping
 
 
-def _skip(doc: Document, events: Iterator[yaml.Event], event: yaml.Event, path: Path) -> None:
+def _skip(doc: Document, events: Iterator[yaml.Event], event: yaml.Event, path: KeyPath) -> None:
     """Reads over a node that has no place in the data; it too must not be nested too deep."""
     _node(Document(doc.file), events, event, path)
 
