@@ -255,39 +255,6 @@ def test_config_with_five_mistakes_gets_exactly_five_problems(load, tmp_path):
     ]
 
 
-def test_contradictions_are_told_together(load):
-    text = GOOD.replace("1e-4", "1e-4, pseudo_per_batch: 40, augment: true")
-    found = [message for line, _, message in problems(load, text) if line == 4]
-    assert len(found) == 4
-    for part in (
-        "top-level `pool:`",
-        "smaller than the batch size, 32",
-        "not in the first",
-        "the ranges",
-    ):
-        assert any(part in message for message in found)
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "expected"),
-    [
-        (
-            "phases",
-            "loss: clipped_cross_entropy\nlabel_smoothing: 0.1\nphases",
-            "needs `loss: cross_e",
-        ),
-        ("phases", "batch_size: 1\nphases", "batch normalisation needs at least 2 images"),
-        ("out: 10", "out: 1048576}, dense: {out: 10", "parameters; at most 200,000,000 are"),
-        ("[", "[conv: {out: 7000}, conv: {out: 1}, ", "GiB of memory; at most 8 GiB"),
-    ],
-)
-def test_impossible_combination_is_told(load, old, new, expected):
-    text = GOOD.replace("flatten", "flatten, batchnorm").replace(old, new, 1)
-    if "GiB" in expected:
-        text += "batch_size: 8192\n"
-    assert any(expected in message for _, _, message in problems(load, text))
-
-
 def test_missing_file_suggests_the_nearest_name():
     with pytest.raises(UsageError, match=r"model09_dropuot.yaml: no such file.*`model09_dropout`"):
         loading.load_rung("model09_dropuot.yaml")
@@ -307,58 +274,6 @@ def test_file_name_that_cannot_be_a_rungs_name_is_refused(tmp_path, name):
     path.write_text(GOOD)
     with pytest.raises(ConfigError, match="file name `"):
         loading.load_rung(str(path))
-
-
-def test_overrides_change_the_config_and_the_label(load):
-    rung = load(GOOD, "phases.0.lr=1e-3", "batch_size=64", "optimizer={name: sgd, momentum: 0.9}")
-    assert rung.config.phases[0].lr == 1e-3
-    assert rung.config.batch_size == 64
-    assert rung.config.optimizer == Sgd(momentum=0.9)
-    assert rung.label.startswith("x phases.0.lr=1e-3 batch_size=64 ")
-    assert load(GOOD, "model.1.dense.out=20", "model.1.dense.out=10").config == load(GOOD).config
-
-
-def test_override_that_changes_nothing_is_none(load):
-    assert load(GOOD, "batch_size=32").overrides == ()
-    assert load(GOOD, "batch_size=33").overrides == ("batch_size=33",)
-
-
-@pytest.mark.parametrize(
-    ("override", "expected"),
-    [
-        ("phases.1.lr=2", "`phases` has entries 0 to 0, not `1`"),
-        ("phases.x.lr=2", "`phases` has entries 0 to 0, not `x`"),
-        ("phases.0.lr=abc", "`lr`: expected a number, found 'abc'"),
-        ("phases.0.lr.x=1", "`phases.0.lr` is a single value and has no `x`"),
-        ("modle.0=1", "the config has no `modle`; did you mean `model`?"),
-        ("batch_size=[1", "not YAML: "),
-        ("batch_size=0", "`batch_size`: expected at least 1, found 0"),
-        ("batch_sise=4", "unknown key `batch_sise`; did you mean `batch_size`?"),
-        ("batch_size=*a", "alias `*a`"),
-        ("phases.0.lr={from: 1, to: x}", "`to`: expected a number, found 'x'"),
-        ("phases=", "`phases`: expected a list, found nothing"),
-    ],
-)
-def test_bad_override_is_told_with_its_text(load, override, expected):
-    with pytest.raises(ConfigError) as caught:
-        load(GOOD, override)
-    assert {problem.file for problem in caught.value.problems} == {f"--set {override}"}
-    assert any(expected in problem.message for problem in caught.value.problems)
-
-
-def test_override_without_equals_sign_is_told(load):
-    with pytest.raises(UsageError, match=r"--set nope: expected key.path=value"):
-        load(GOOD, "nope")
-
-
-def test_override_with_an_endless_index_is_told(load):
-    with pytest.raises(UsageError):
-        load(GOOD, f"phases.{'9' * 5000}=1")
-
-
-def test_overrides_and_file_are_told_together(load):
-    found = problems(load, GOOD + "bach_size: 3\n", "members=0", "pool=x")
-    assert len(found) == 3
 
 
 @pytest.mark.parametrize(
@@ -413,23 +328,6 @@ def test_resolved_title_that_yaml_1_2_reads_as_a_number_loads_again(tmp_path, ti
     path = tmp_path / "x.yaml"
     path.write_text(yaml_reader.dump(resolved(small.tiny(title=title))))
     assert loading.load_rung(str(path)).config.title == title
-
-
-@pytest.mark.parametrize(
-    ("override", "expected"),
-    [
-        ("loss=cross_entropi", "did you mean `cross_entropy`?"),
-        ("optimizer=sgd", "`optimizer`: expected a mapping with a `name`, found 'sgd'"),
-        ("optimizer={name: adma}", "did you mean `adam`?"),
-        ("optimizer={momentum: 0.5}", "`optimizer`: expected a `name`, one of"),
-        ("zip.zap=3", "the config has no `zip`"),
-    ],
-)
-def test_wrong_words_and_paths_are_told_together_with_the_others(load, override, expected):
-    with pytest.raises(ConfigError) as error:
-        load(GOOD.replace("title", "titel"), override)
-    assert expected in str(error.value)
-    assert "unknown key `titel`; did you mean `title`?" in str(error.value)
 
 
 def test_alias_is_told_once(load):

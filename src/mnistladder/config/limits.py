@@ -15,7 +15,8 @@ MAX_LAYERS = 1_000
 MAX_PARAMETERS = 200_000_000
 MAX_ACTIVATION_BYTES = 8 << 30
 MAX_EPOCHS = 100_000  # of one network; a row of the plan for each
-MAX_STAGES = 10_000  # of all networks; so many take seconds to plan
+MAX_STAGES = 10_000  # of all networks
+MAX_STAGE_PHASES = 500_000  # stages x phases, as a stage hashes its phases: so many take 10 s
 
 
 def model_mistakes(layers: tuple[Layer, ...]) -> list[Mistake]:
@@ -92,11 +93,11 @@ def _plan_mistakes(config: Config) -> list[Mistake]:
     if config.epochs > MAX_EPOCHS:
         text = f"`phases`: {config.epochs:,} epochs in all; at most {MAX_EPOCHS:,} are allowed"
         mistakes.append(Mistake(("phases",), "combination", text, at_key=True))
-    if config.stages > MAX_STAGES:
+    if _too_long_to_plan(config.stages, config.stages * len(config.phases)):
         text = (
-            f"`phases`: {config.members:,} members x {config.stages // config.members:,} stages "
-            f"= {config.stages:,}; at most {MAX_STAGES:,} are allowed, so use fewer members or "
-            "fewer phases that begin a stage (`new_stage`, `pseudo_per_batch`)"
+            f"`phases`: {config.members:,} members x {config.stages // config.members:,} stages x "
+            f"{len(config.phases):,} phases are too many to plan; use fewer members, or fewer "
+            "phases that begin a stage (`new_stage`, `pseudo_per_batch`)"
         )
         mistakes.append(Mistake(("phases",), "combination", text, at_key=True))
     return mistakes
@@ -105,8 +106,13 @@ def _plan_mistakes(config: Config) -> list[Mistake]:
 def check_plan(rungs: Sequence[Rung], seeds: int) -> None:
     """Raises UsageError if these rungs, each at so many seeds, are too much to plan at once."""
     stages = seeds * sum(rung.config.stages for rung in rungs)
-    if stages > MAX_STAGES:
+    phases = seeds * sum(rung.config.stages * len(rung.config.phases) for rung in rungs)
+    if _too_long_to_plan(stages, phases):
         raise UsageError(
-            f"{stages:,} networks and stages of networks to train; "
-            f"at most {MAX_STAGES:,} at once, so use fewer --seeds or fewer rungs"
+            f"{seeds:,} seeds of {len(rungs):,} rungs are {stages:,} trainings; "
+            f"at most {MAX_STAGES:,} at once, and fewer if they have many phases: use fewer --seeds"
         )
+
+
+def _too_long_to_plan(stages: int, stage_phases: int) -> bool:
+    return stages > MAX_STAGES or stage_phases > MAX_STAGE_PHASES

@@ -6,7 +6,7 @@ from typing import Any
 
 from mnistladder.config import yaml_reader
 from mnistladder.config.mistakes import Mistake, did_you_mean
-from mnistladder.config.sections import default_table
+from mnistladder.config.sections import default_table, keys, sections_at
 from mnistladder.config.spec import Config
 from mnistladder.config.yaml_reader import Document, KeyPath
 from mnistladder.errors import UsageError
@@ -51,12 +51,17 @@ def _assign(data: Any, path: KeyPath, value: Any) -> str | None:
         if reason := _no_place(here, path[:depth], key):
             return reason
         if isinstance(here, dict) and key not in here:
-            return f"{_name(path[:depth])} has no `{key}`{did_you_mean(str(key), map(str, here))}"
+            known = [*here, *_default_keys(path[:depth])]
+            return f"{_name(path[:depth])} has no `{key}`{did_you_mean(str(key), known)}"
         here = here[key]
     if reason := _no_place(here, path[:-1], path[-1]):
         return reason
     here[path[-1]] = value
     return None
+
+
+def _default_keys(path: KeyPath) -> list[str]:
+    return [key for section in sections_at(Config, path) for key in keys(section)]
 
 
 def _open_default(container: Any, path: KeyPath, following: str | int) -> None:
