@@ -29,7 +29,15 @@ def test_message_of_a_missing_key_has_no_suggestion():
 
 @pytest.mark.parametrize(
     ("value", "words"),
-    [({}, "a mapping"), ([], "a list"), (None, "nothing"), (True, "true"), ("a", "'a'"), (3, "3")],
+    [
+        ({}, "a mapping"),
+        ([], "an empty list"),
+        ([1], "a list"),
+        (None, "nothing"),
+        (True, "true"),
+        ("a", "'a'"),
+        (3, "3"),
+    ],
 )
 def test_values_are_described_in_words_of_yaml(value, words):
     assert describe(value) == words

@@ -133,7 +133,7 @@ def test_override_reaches_a_layer_that_is_its_bare_name(load):
     text = GOOD.replace("flatten", "batchnorm, flatten")
     assert load(text, "model.0.batchnorm.eps=0.01").config.model[0] == BatchNorm(eps=0.01)
     [(_, _, message)] = problems(load, text, "model.0.dropout.p=0.01")
-    assert message == "`model.0` is a single value and has no `dropout`"
+    assert message == "`model.0` is the layer `batchnorm`, not `dropout`"
 
 
 def test_two_overrides_build_one_table(load):

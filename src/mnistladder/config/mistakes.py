@@ -62,6 +62,8 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 def describe(value: Any) -> str:
     """A value of a YAML file in a few words."""
     names = {dict: "a mapping", list: "a list", tuple: "a list", type(None): "nothing"}
+    if value == []:
+        return "an empty list"
     if type(value) in names:
         return names[type(value)]
     text = repr(value) if isinstance(value, str) else str(value).lower()

@@ -89,6 +89,8 @@ def _no_place(container: Any, path: KeyPath, key: str | int) -> str | None:
     if isinstance(container, list):
         if not isinstance(key, int) or key >= len(container):
             return f"{_name(path)} has entries 0 to {len(container) - 1}, not `{key}`"
+    elif path[:-1] == ("model",) and isinstance(container, str):
+        return f"{_name(path)} is the layer `{container}`, not `{key}`"
     elif not isinstance(container, dict):
         return f"{_name(path)} is a single value and has no `{key}`"
     return None

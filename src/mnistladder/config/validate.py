@@ -68,8 +68,7 @@ def recorded_config(record: Mapping[str, Any]) -> Config:
 def _layers(raw: Any) -> tuple[tuple[Layer, ...], list[Mistake]]:
     """The layers of `model:` and the mistakes in it."""
     if not isinstance(raw, list) or not raw:
-        what = "an empty list" if raw == [] else describe(raw)
-        text = f"`model`: expected a list of layers, found {what}"
+        text = f"`model`: expected a list of layers, found {describe(raw)}"
         return (), [Mistake(("model",), "value", text)]
     if len(raw) > limits.MAX_LAYERS:
         text = f"`model`: {len(raw):,} layers; at most {limits.MAX_LAYERS:,} are allowed"
@@ -114,9 +113,12 @@ def _mistake(kind: type[BaseModel], data: Any, entry: Any, prefix: KeyPath = ())
     if entry["type"] == "extra_forbidden":
         known = {key for section in sections_at(kind, entry["loc"][:-1]) for key in keys(section)}
         return unknown(path, "key", name, known)
+    key = next((part for part in reversed(path) if isinstance(part, str)), kind.__name__)
+    if entry["type"] == "missing" and name.isdigit():
+        text = f"`{key}`: expected at least {int(name) + 1} entries, found {name}"
+        return Mistake(path, "value", text)
     if entry["type"] == "missing":
         return Mistake(path, "missing", f"missing key `{name}`", name, at_key=True)
-    key = next((part for part in reversed(path) if isinstance(part, str)), kind.__name__)
     wanted, value, words = _wanted(kind, entry)
     suggestion = nearest(value, words) if isinstance(value, str) else ""
     text = f"`{key}`: expected {wanted}, found {describe(value)}"
@@ -139,7 +141,7 @@ def _wanted(kind: type[BaseModel], entry: Any) -> tuple[str, Any, list[str]]:
     value, context = entry["input"], entry.get("ctx", {})
     if entry["type"] == "union_tag_invalid":
         expected = context["expected_tags"]
-        return expected, context["tag"], re.findall(r"'([^']+)'", expected)
+        return f"one of {expected}", context["tag"], re.findall(r"'([^']+)'", expected)
     if entry["type"] == "literal_error":
         return context["expected"], value, re.findall(r"'([^']+)'", context["expected"])
     if entry["type"] == "union_tag_not_found":
