@@ -1,4 +1,4 @@
-"""What it costs to train a config: multiply-adds, memory, images, time."""
+"""What a config costs: multiply-adds, memory, and time by the speed measured on this machine."""
 
 from collections.abc import Iterable
 from math import prod
@@ -10,10 +10,10 @@ from mnistladder.model.shapes import layer_table
 from mnistladder.sealed import Record, digest
 from mnistladder.task import INPUT_SHAPE
 
-PART = 1024  # images of each network that training prepares at a time
-OPTIMIZER_MIB = 150  # torch loads so much when it makes its first optimizer
+PART = 1024  # images of each network that are made at a time in training
+OPTIMIZER_MIB = 150  # what torch loads when the first optimizer is made
 EVALUATED = 500  # images at a time, as `predict` does
-OVERHEAD = 50_000  # per image, in multiply-adds: to fetch it, and the small layers
+OVERHEAD = 50_000  # multiply-adds that an image costs besides: fetching it, small layers
 
 
 def multiply_adds(config: Config) -> int:
@@ -50,10 +50,9 @@ def images_to_train(config: Config, count: int = 60_000) -> int:
 
 
 def images_per_second(config: Config, results: Iterable[Record]) -> float | None:
-    """Images a second in training, from the speeds that earlier results record.
+    """The speed of this config by results measured before, scaled from the most similar network.
 
-    Without a result of this very recipe, the speed of the network of the most similar cost is
-    scaled. None if there is no result at all.
+    None where nothing was measured yet.
     """
     own, wanted = digest(recipe(config)), multiply_adds(config) + OVERHEAD
     known: list[tuple[float, float]] = []

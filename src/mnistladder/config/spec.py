@@ -33,7 +33,7 @@ Text = Annotated[str, AfterValidator(_printable)]
 
 
 class Section(BaseModel):
-    """The base of all sections: no unknown keys, no conversion of types, no infinite numbers."""
+    """Strict base: no unknown keys, no conversion of types, no infinities."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
 

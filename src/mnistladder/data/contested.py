@@ -16,5 +16,5 @@ def ids() -> frozenset[int]:
 
 
 def applies(record: Record) -> bool:
-    """Whether a result was measured on MNIST itself, whose images the numbers mean."""
+    """Whether a result was measured on the images that the numbers mean."""
     return bool(record["data"]["sha256"] == MNIST_SHA256)

@@ -26,10 +26,15 @@ class Layer(BaseModel):
     """The base class of all layers.
 
     A layer from another package derives from this class too, and an entry point names it.
+
+    A layer whose module draws random numbers in training from torch's global generators must say
+    `draws = True`. Its networks then train one by one, each with a stream of its own, so that no
+    network's bits depend on another network.
     """
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
     stackable: ClassVar[bool] = False  # whether `stacked` may be called
+    draws: ClassVar[bool] = False  # whether its module draws random numbers by itself
 
     def output_shape(self, shape: Shape) -> Shape:
         """The shape of the output for an input of shape `shape`.
