@@ -95,7 +95,7 @@ def test_one_changed_label_changes_the_hash(folder):
     source = datasets.find("", folder)
     (folder / LABELS).write_bytes(idx.encode_idx(np.array([0, 1, 2, 4], np.uint8)))
     assert datasets.find("", folder).sha256 != source.sha256
-    with pytest.raises(DataError, match=r"not the .* that was expected: SHA-256"):
+    with pytest.raises(DataError, match=r"not the .* that was expected: the SHA-256"):
         source.load()
 
 
@@ -106,15 +106,27 @@ def replaced(old, new):
 @pytest.mark.parametrize(
     ("name", "change", "expected"),
     [
-        (IMAGES, lambda content: b"", "no IDX file of bytes; it starts with -"),
-        (IMAGES, lambda content: content[:3], "no IDX file of bytes"),
-        (IMAGES, lambda content: b"<html>", "no IDX file of bytes; it starts with 3c68746d"),
-        (IMAGES, replaced(b"\x08", b"\x0d"), "no IDX file of bytes; it starts with 00000d03"),
-        (IMAGES, lambda content: content[:10], "an IDX header of 3 axes"),
-        (IMAGES, replaced(b"\x08\x03", b"\x08\x02"), "an IDX header of 2 axes, expected 1 or 3"),
-        (IMAGES, replaced(b"\x08\x03", b"\x08\xff"), "an IDX header of 255 axes"),
-        (IMAGES, lambda content: content[:-1], "promises 4x28x28 bytes, 3135 follow"),
-        (IMAGES, lambda content: content + b"\0", "promises 4x28x28 bytes, 3137 follow"),
+        (IMAGES, lambda content: b"", "not an IDX file of bytes; its first bytes are missing"),
+        (IMAGES, lambda content: content[:3], "not an IDX file of bytes"),
+        (
+            IMAGES,
+            lambda content: b"<html>",
+            "not an IDX file of bytes; its first bytes are 3c68746d",
+        ),
+        (
+            IMAGES,
+            replaced(b"\x08", b"\x0d"),
+            "not an IDX file of bytes; its first bytes are 00000d03",
+        ),
+        (IMAGES, lambda content: content[:10], "the IDX header has 3 axes"),
+        (
+            IMAGES,
+            replaced(b"\x08\x03", b"\x08\x02"),
+            "the IDX header has 2 axes; expected 1 (labels) or 3 (images)",
+        ),
+        (IMAGES, replaced(b"\x08\x03", b"\x08\xff"), "the IDX header has 255 axes"),
+        (IMAGES, lambda content: content[:-1], "says 4x28x28 bytes, but 3135 bytes follow"),
+        (IMAGES, lambda content: content + b"\0", "says 4x28x28 bytes, but 3137 bytes follow"),
         (IMAGES, replaced(HEADER, b"\0\0\x08\x03" + b"\xff" * 12), "4294967295x4294967295x"),
         (
             IMAGES,
@@ -128,8 +140,12 @@ def replaced(old, new):
             lambda _: idx.encode_idx(np.zeros((4, 28, 28), np.uint8)),
             "4 images, but 3136",
         ),
-        (LABELS, lambda _: idx.encode_idx(np.array([0, 1, 2, 10], np.uint8)), "labels 0 to 9"),
-        (LABELS, lambda content: content[:-1], "promises 4 bytes, 3 follow"),
+        (
+            LABELS,
+            lambda _: idx.encode_idx(np.array([0, 1, 2, 10], np.uint8)),
+            "train-labels-idx1-ubyte: a label is 10, expected 0 to 9",
+        ),
+        (LABELS, lambda content: content[:-1], "says 4 bytes, but 3 bytes follow"),
     ],
 )
 def test_broken_file_is_told(folder, name, change, expected):
@@ -165,14 +181,14 @@ def test_broken_gzip_file_is_told(folder, change):
 def test_too_few_images_are_told(folder, count):
     (folder / IMAGES).write_bytes(idx.encode_idx(np.zeros((count, 28, 28), np.uint8)))
     (folder / LABELS).write_bytes(idx.encode_idx(np.zeros(count, np.uint8)))
-    with pytest.raises(DataError, match="at least 2 images"):
+    with pytest.raises(DataError, match=f"{count} images; at least 2 are needed"):
         datasets.read_folder(folder, "mine")
 
 
 @pytest.mark.parametrize("name", [name for pair in datasets.FILES.values() for name in pair])
 def test_missing_file_is_told(folder, name):
     (folder / name).unlink()
-    with pytest.raises(DataError, match=f"{name}: no such file, neither raw nor .gz"):
+    with pytest.raises(DataError, match=f"{name}: no such file, and no such file with .gz"):
         datasets.read_folder(folder, "mine")
 
 

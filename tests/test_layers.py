@@ -115,11 +115,31 @@ def test_same_padding_has_the_sizes_of_keras(kernel, stride, side, before, after
 @pytest.mark.parametrize(
     ("name", "fields", "shape", "expected"),
     [
-        ("dense", {"out": 3}, MAPS, "needs a flat input, got 6x9x8; put `flatten` before it"),
-        ("conv", {"out": 3}, ROW, r"needs feature maps \(channels x height x width\), got 12"),
-        ("conv", {"out": 4, "groups": 4}, MAPS, "4 groups divide not both 6 and 4"),
-        ("conv", {"out": 4, "kernel": 9, "padding": "valid"}, MAPS, "9 does not fit into 8"),
-        ("maxpool", {"size": 9}, MAPS, "a window of 9 does not fit into 8"),
+        (
+            "dense",
+            {"out": 3},
+            MAPS,
+            "needs one row of features, but its input is 6x9x8; put `flatten` before it",
+        ),
+        (
+            "conv",
+            {"out": 3},
+            ROW,
+            r"needs feature maps \(channels x height x width\), but its input is 12",
+        ),
+        (
+            "conv",
+            {"out": 4, "groups": 4},
+            MAPS,
+            r"`groups` \(4\) must divide both the input channels \(6\) and `out` \(4\)",
+        ),
+        (
+            "conv",
+            {"out": 4, "kernel": 9, "padding": "valid"},
+            MAPS,
+            "side 9 does not fit into an input of side 8",
+        ),
+        ("maxpool", {"size": 9}, MAPS, "a window of side 9 does not fit into an input of side 8"),
         ("avgpool", {}, ROW, "needs feature maps"),
         ("globalavgpool", {}, ROW, "needs feature maps"),
         ("globalmaxpool", {}, ROW, "needs feature maps"),
@@ -245,7 +265,7 @@ def test_normalize_keeps_the_scale_of_constant_images():
 
 
 def test_layer_table_names_the_layer_that_does_not_fit():
-    with pytest.raises(ShapeError, match="dense: needs a flat input") as caught:
+    with pytest.raises(ShapeError, match="dense: needs one row of features") as caught:
         layer_table((Conv(out=3), Dense(out=10)))
     assert caught.value.index == 1
 
@@ -308,5 +328,7 @@ def test_entry_point_cannot_replace_a_layer_of_ours(plugin):
 
 def test_entry_point_that_is_no_layer_is_told(plugin):
     plugin(("wrong", "not_a_layer"))
-    with pytest.raises(UsageError, match="entry point `wrong` = ladder_plugin:not_a_layer is no"):
+    with pytest.raises(
+        UsageError, match="entry point `wrong` = ladder_plugin:not_a_layer is not a subclass"
+    ):
         find_layer("anything")

@@ -63,23 +63,23 @@ WRONG_LINE_5 = [
     ("bach_size: 3", 1, "unknown key `bach_size`; did you mean `batch_size`?"),
     ("on: true", 1, "unknown key `on`; known: augment, batch_size, "),
     ("<<: {a: 1}", 1, "unknown key `<<`"),
-    ("title: U", 1, "`title` again; first on line 1"),
-    ("phases: 3", 1, "`phases` again; first on line 3"),
+    ("title: U", 1, "`title` is repeated; it is first on line 1"),
+    ("phases: 3", 1, "`phases` is repeated; it is first on line 3"),
     ("batch_size: true", 13, "`batch_size`: expected an integer, found true"),
     ("batch_size: 3.0", 13, "`batch_size`: expected an integer, found 3.0"),
     ("batch_size: 2.5", 13, "`batch_size`: expected an integer, found 2.5"),
     ("batch_size: '3'", 13, "`batch_size`: expected an integer, found '3'"),
     ("batch_size:", 12, "`batch_size`: expected an integer, found nothing"),
     ("batch_size: .inf", 13, "`batch_size`: expected an integer, found inf"),
-    ("batch_size: 0", 13, "`batch_size`: expected greater than or equal to 1, found 0"),
-    ("batch_size: 65537", 13, "expected less than or equal to 65536, found 65537"),
-    ("members: 1001", 10, "expected less than or equal to 1000"),
-    ("members: -1", 10, "`members`: expected greater than or equal to 1, found -1"),
+    ("batch_size: 0", 13, "`batch_size`: expected at least 1, found 0"),
+    ("batch_size: 65537", 13, "expected at most 65536, found 65537"),
+    ("members: 1001", 10, "expected at most 1000"),
+    ("members: -1", 10, "`members`: expected at least 1, found -1"),
     ("clip_norm: .nan", 12, "`clip_norm`: expected a finite number, found nan"),
     ("clip_norm: -.inf", 12, "`clip_norm`: expected a finite number, found -inf"),
-    ("clip_norm: 0", 12, "`clip_norm`: expected greater than 0, found 0"),
+    ("clip_norm: 0", 12, "`clip_norm`: expected a number above 0, found 0"),
     ("label_smoothing: true", 18, "`label_smoothing`: expected a number, found true"),
-    ("label_smoothing: 1", 18, "`label_smoothing`: expected less than 1, found 1"),
+    ("label_smoothing: 1", 18, "`label_smoothing`: expected a number below 1, found 1"),
     ("loss: mse", 7, "`loss`: expected 'cross_entropy' or 'clipped_cross_entropy', found 'mse'"),
     (
         "pool: train",
@@ -87,26 +87,30 @@ WRONG_LINE_5 = [
         "`pool`: expected 'test', 'test_first_half' or 'test_second_half', found 'train'",
     ),
     ("published: {}", 1, "missing key `accuracy`"),
-    ("published: {accuracy: 101}", 23, "`accuracy`: expected less than or equal to 100"),
+    ("published: {accuracy: 101}", 23, "`accuracy`: expected at most 100"),
     ("augment: {zom: 0.1}", 11, "unknown key `zom`; did you mean `zoom`?"),
-    ("augment: {zoom: 1}", 17, "`zoom`: expected less than 1, found 1"),
-    ("augment: {rotate_deg: 181}", 23, "expected less than or equal to 180"),
-    ("augment: {shear_deg: 81}", 22, "expected less than or equal to 80"),
-    ("augment: {shift_px: 29}", 21, "expected less than or equal to 28"),
+    ("augment: {zoom: 1}", 17, "`zoom`: expected a number below 1, found 1"),
+    ("augment: {rotate_deg: 181}", 23, "expected at most 180"),
+    ("augment: {shear_deg: 81}", 22, "expected at most 80"),
+    ("augment: {shift_px: 29}", 21, "expected at most 28"),
     ("augment: {interpolation: cubic}", 26, "expected 'bilinear' or 'nearest', found 'cubic'"),
     ("augment: [1]", 10, "`augment`: expected a mapping, found a list"),
     ("optimizer: {name: adma}", 12, "'adma'"),
     ("optimizer: {beta1: 0.5}", 12, "expected a `name`, one of"),
     ("optimizer: sgd", 12, "found 'sgd'"),
     ("optimizer: {name: sgd, beta1: 0.5}", 24, "unknown key `beta1`; known: momentum, name, nes"),
-    ("optimizer: {name: sgd, momentum: 1}", 34, "`momentum`: expected less than 1, found 1"),
-    ("optimizer: {name: adam, eps: 0}", 30, "`eps`: expected greater than 0, found 0"),
-    ("augment: &a {zoom: 0.1}", 10, "anchor `&a`: a config has no anchors"),
-    ("augment: !!map {zoom: 0.1}", 10, "tag `tag:yaml.org,2002:map`: a config has no tags"),
-    ("augment: !foo {zoom: 0.1}", 10, "tag `!foo`: a config has no tags"),
-    ("title2: !!python/object/apply:os.getcwd []", 9, "a config has no tags"),
-    ("augment: *a", 10, "alias `*a`: write the value out"),
-    ("---\na: 1", 1, "a second document; a config is one document"),
+    ("optimizer: {name: sgd, momentum: 1}", 34, "`momentum`: expected a number below 1, found 1"),
+    ("optimizer: {name: adam, eps: 0}", 30, "`eps`: expected a number above 0, found 0"),
+    ("augment: &a {zoom: 0.1}", 10, "anchor `&a`: anchors are not allowed in a config"),
+    (
+        "augment: !!map {zoom: 0.1}",
+        10,
+        "tag `tag:yaml.org,2002:map`: tags are not allowed in a config",
+    ),
+    ("augment: !foo {zoom: 0.1}", 10, "tag `!foo`: tags are not allowed in a config"),
+    ("title2: !!python/object/apply:os.getcwd []", 9, "tags are not allowed in a config"),
+    ("augment: *a", 10, "alias `*a`: aliases are not allowed; write the value itself"),
+    ("---\na: 1", 1, "a second document begins here; a config is one document"),
     ("? [a]\n: 1", 3, "a key must be a word"),
     (f"members: {'9' * 101}", 10, "a number of 101 characters"),
 ]
@@ -127,11 +131,11 @@ def test_wrong_key_or_value_is_told_with_line_and_column(load, extra, column, ex
         ("title: T", f"title: {'x' * 81}", 1, 8, "at most 80"),
         ("title: T\n", "", 1, 1, "missing key `title`"),
         ("epochs: 1, ", "", 4, 5, "missing key `epochs`"),
-        ("epochs: 1", "epochs: 10001", 4, 14, "expected less than or equal to 10000"),
-        ("1e-4", "0", 4, 21, "`lr`: expected greater than 0, found 0"),
-        ("1e-4", "101", 4, 21, "`lr`: expected less than or equal to 100, found 101"),
+        ("epochs: 1", "epochs: 10001", 4, 14, "expected at most 10000"),
+        ("1e-4", "0", 4, 21, "`lr`: expected a number above 0, found 0"),
+        ("1e-4", "101", 4, 21, "`lr`: expected at most 100, found 101"),
         ("1e-4", "fast", 4, 21, "`lr`: expected a number, found 'fast'"),
-        ("1e-4", "{from: 1, to: 0}", 4, 35, "`to`: expected greater than 0, found 0"),
+        ("1e-4", "{from: 1, to: 0}", 4, 35, "`to`: expected a number above 0, found 0"),
         ("1e-4", "{from: 1, to: 1, shap: x}", 4, 38, "unknown key `shap`; did you mean `shape`?"),
         ("1e-4", "{from: 1}", 4, 17, "missing key `to`"),
         ("1e-4", "1e-4, augment: 1", 4, 36, "`augment`: expected true or false, found 1"),
@@ -150,8 +154,8 @@ def test_wrong_key_or_value_is_told_with_line_and_column(load, extra, column, ex
         ("flatten", "3", 2, 9, "expected a layer, such as `relu` or `conv: {out: 7}`, found 3"),
         ("{out: 10}", "{ot: 10}", 2, 26, "unknown key `ot`; did you mean `out`?"),
         ("{out: 10}", "10", 2, 25, "`dense`: expected a mapping, found 10"),
-        ("{out: 10}", "{out: 0}", 2, 31, "`out`: expected greater than or equal to 1, found 0"),
-        ("{out: 10}", "{out: 1048577}", 2, 31, "expected less than or equal to 1048576"),
+        ("{out: 10}", "{out: 0}", 2, 31, "`out`: expected at least 1, found 0"),
+        ("{out: 10}", "{out: 1048577}", 2, 31, "expected at most 1048576"),
         ("dense: {out: 10}", "dense", 2, 18, "missing key `out`"),
         ("[flatten, dense: {out: 10}]", "[]", 2, 8, "expected a list of layers"),
         ("[flatten, dense: {out: 10}]", "5", 2, 8, "expected a list of layers, found 5"),
@@ -170,14 +174,34 @@ def test_empty_model_is_told(load):
 @pytest.mark.parametrize(
     ("layers", "index", "expected"),
     [
-        (["dense: {out: 10}"], 0, "dense: needs a flat input, got 1x28x28; put `flatten` before"),
-        (["flatten", "dense: {out: 11}"], 1, "dense: gives 11, but the last layer must give 10"),
+        (
+            ["dense: {out: 10}"],
+            0,
+            "dense: needs one row of features, but its input is 1x28x28; put `flatten` before",
+        ),
+        (
+            ["flatten", "dense: {out: 11}"],
+            1,
+            "dense: its output is 11, but the last layer must give 10",
+        ),
         (["flatten", "conv: {out: 3}"], 1, "conv: needs feature maps"),
         (["flatten", "maxpool"], 1, "maxpool: needs feature maps"),
-        (["conv: {out: 3, groups: 2}"], 0, "conv: 2 groups divide not both 1 and 3"),
-        (["maxpool: {size: 29}"], 0, "maxpool: a window of 29 does not fit into 28"),
-        (["maxpool"] * 5 + ["flatten"], 4, "maxpool: a window of 2 does not fit into 1"),
-        (["relu"], 0, "relu: gives 1x28x28, but the last layer must give 10 classes"),
+        (
+            ["conv: {out: 3, groups: 2}"],
+            0,
+            "conv: `groups` (2) must divide both the input channels (1) and `out` (3)",
+        ),
+        (
+            ["maxpool: {size: 29}"],
+            0,
+            "maxpool: a window of side 29 does not fit into an input of side 28",
+        ),
+        (
+            ["maxpool"] * 5 + ["flatten"],
+            4,
+            "maxpool: a window of side 2 does not fit into an input of side 1",
+        ),
+        (["relu"], 0, "relu: its output is 1x28x28, but the last layer must give 10 classes"),
     ],
 )
 def test_shape_that_does_not_fit_names_the_line_of_its_layer(load, layers, index, expected):
@@ -199,7 +223,7 @@ def test_shape_that_does_not_fit_names_the_line_of_its_layer(load, layers, index
         (GOOD + "augment: {zoom: 1\n", 6, 1, "not YAML: "),
         (b"\0", 1, 1, "not YAML: "),
         (b"title: T\nmodel: \xff\n", 2, 1, "not UTF-8 text"),
-        (f"title: T\na: {DEEP}", 2, 24, "nested more than 20 deep"),
+        (f"title: T\na: {DEEP}", 2, 24, "nested more than 20 levels deep"),
         (f"{GOOD}#{'x' * 65536}", 1, 1, "larger than 64 KiB"),
     ],
 )
@@ -230,33 +254,9 @@ def test_config_with_five_mistakes_gets_exactly_five_problems(load, tmp_path):
         f"{path}:2:1: unknown key `bach_size`; did you mean `batch_size`?",
         f"{path}:3:9: unknown layer `flaten`; did you mean `flatten`?",
         f"{path}:3:34: unknown key `units`; did you mean `init`?",
-        f"{path}:5:14: `epochs`: expected greater than or equal to 1, found 0",
+        f"{path}:5:14: `epochs`: expected at least 1, found 0",
         f"{path}:6:10: `members`: expected an integer, found 3.5",
     ]
-
-
-def test_contradictions_are_told_together(load):
-    text = GOOD.replace("1e-4", "1e-4, pseudo_per_batch: 40, augment: true")
-    found = [message for line, _, message in problems(load, text) if line == 4]
-    assert len(found) == 4
-    for part in ("no `pool:`", "below the batch size, 32", "no trained members", "the ranges"):
-        assert any(part in message for message in found)
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "expected"),
-    [
-        ("phases", "loss: clipped_cross_entropy\nlabel_smoothing: 0.1\nphases", "`loss: cross_e"),
-        ("phases", "batch_size: 1\nphases", "batch normalisation needs at least 2 images"),
-        ("out: 10", "out: 1048576}, dense: {out: 10", "parameters; at most 200,000,000"),
-        ("[", "[conv: {out: 7000}, conv: {out: 1}, ", "GiB with activations; at most 8"),
-    ],
-)
-def test_impossible_combination_is_told(load, old, new, expected):
-    text = GOOD.replace("flatten", "flatten, batchnorm").replace(old, new, 1)
-    if "activations" in expected:
-        text += "batch_size: 8192\n"
-    assert any(expected in message for _, _, message in problems(load, text))
 
 
 def test_missing_file_suggests_the_nearest_name():
@@ -268,7 +268,7 @@ def test_missing_file_suggests_the_nearest_name():
 
 def test_directory_is_no_config(tmp_path):
     (tmp_path / "x.yaml").mkdir()
-    with pytest.raises(UsageError, match="not a file"):
+    with pytest.raises(UsageError, match="not a regular file"):
         loading.load_rung(str(tmp_path / "x.yaml"))
 
 
@@ -278,58 +278,6 @@ def test_file_name_that_cannot_be_a_rungs_name_is_refused(tmp_path, name):
     path.write_text(GOOD)
     with pytest.raises(ConfigError, match="file name `"):
         loading.load_rung(str(path))
-
-
-def test_overrides_change_the_config_and_the_label(load):
-    rung = load(GOOD, "phases.0.lr=1e-3", "batch_size=64", "optimizer={name: sgd, momentum: 0.9}")
-    assert rung.config.phases[0].lr == 1e-3
-    assert rung.config.batch_size == 64
-    assert rung.config.optimizer == Sgd(momentum=0.9)
-    assert rung.label.startswith("x phases.0.lr=1e-3 batch_size=64 ")
-    assert load(GOOD, "model.1.dense.out=20", "model.1.dense.out=10").config == load(GOOD).config
-
-
-def test_override_that_changes_nothing_is_none(load):
-    assert load(GOOD, "batch_size=32").overrides == ()
-    assert load(GOOD, "batch_size=33").overrides == ("batch_size=33",)
-
-
-@pytest.mark.parametrize(
-    ("override", "expected"),
-    [
-        ("phases.1.lr=2", "`phases` has entries 0 to 0, not `1`"),
-        ("phases.x.lr=2", "`phases` has entries 0 to 0, not `x`"),
-        ("phases.0.lr=abc", "`lr`: expected a number, found 'abc'"),
-        ("phases.0.lr.x=1", "`phases.0.lr` has no parts, so no `x`"),
-        ("modle.0=1", "`the config` has no `modle`; did you mean `model`?"),
-        ("batch_size=[1", "not YAML: "),
-        ("batch_size=0", "`batch_size`: expected greater than or equal to 1, found 0"),
-        ("batch_sise=4", "unknown key `batch_sise`; did you mean `batch_size`?"),
-        ("batch_size=*a", "alias `*a`"),
-        ("phases.0.lr={from: 1, to: x}", "`to`: expected a number, found 'x'"),
-        ("phases=", "`phases`: expected a list, found nothing"),
-    ],
-)
-def test_bad_override_is_told_with_its_text(load, override, expected):
-    with pytest.raises(ConfigError) as caught:
-        load(GOOD, override)
-    assert {problem.file for problem in caught.value.problems} == {f"--set {override}"}
-    assert any(expected in problem.message for problem in caught.value.problems)
-
-
-def test_override_without_equals_sign_is_told(load):
-    with pytest.raises(UsageError, match=r"--set nope: expected key.path=value"):
-        load(GOOD, "nope")
-
-
-def test_override_with_an_endless_index_is_told(load):
-    with pytest.raises(UsageError):
-        load(GOOD, f"phases.{'9' * 5000}=1")
-
-
-def test_overrides_and_file_are_told_together(load):
-    found = problems(load, GOOD + "bach_size: 3\n", "members=0", "pool=x")
-    assert len(found) == 3
 
 
 @pytest.mark.parametrize(
@@ -384,23 +332,6 @@ def test_resolved_title_that_yaml_1_2_reads_as_a_number_loads_again(tmp_path, ti
     path = tmp_path / "x.yaml"
     path.write_text(yaml_reader.dump(resolved(small.tiny(title=title))))
     assert loading.load_rung(str(path)).config.title == title
-
-
-@pytest.mark.parametrize(
-    ("override", "expected"),
-    [
-        ("loss=cross_entropi", "did you mean `cross_entropy`?"),
-        ("optimizer=sgd", "`optimizer`: expected a mapping with a `name`, found 'sgd'"),
-        ("optimizer={name: adma}", "did you mean `adam`?"),
-        ("optimizer={momentum: 0.5}", "`optimizer`: expected a `name`, one of"),
-        ("zip.zap=3", "the config` has no `zip`"),
-    ],
-)
-def test_wrong_words_and_paths_are_told_together_with_the_others(load, override, expected):
-    with pytest.raises(ConfigError) as error:
-        load(GOOD.replace("title", "titel"), override)
-    assert expected in str(error.value)
-    assert "unknown key `titel`; did you mean `title`?" in str(error.value)
 
 
 def test_alias_is_told_once(load):

@@ -84,14 +84,14 @@ def test_problem_stands_at_the_nearest_enclosing_thing():
 @pytest.mark.parametrize(
     ("text", "place", "expected"),
     [
-        ("a: 1\na: 2", (2, 1), "`a` again; first on line 1"),
-        ("a: {b: 1, b: 2}", (1, 11), "`b` again; first on line 1"),
+        ("a: 1\na: 2", (2, 1), "`a` is repeated; it is first on line 1"),
+        ("a: {b: 1, b: 2}", (1, 11), "`b` is repeated; it is first on line 1"),
         ("a: &x 1", (1, 4), "anchor `&x`"),
         ("a: *x", (1, 4), "alias `*x`"),
         ("a: !!str 1", (1, 4), "tag `tag:yaml.org,2002:str`"),
         ("a: !x [1]", (1, 4), "tag `!x`"),
         ("{[1]: 2}", (1, 2), "a key must be a word"),
-        ("a: 1\n---\nb: 1", (2, 1), "a second document"),
+        ("a: 1\n---\nb: 1", (2, 1), "a second document begins here"),
     ],
 )
 def test_what_a_config_never_needs_is_kept_as_a_problem(text, place, expected):
@@ -138,9 +138,9 @@ def test_deep_nesting_of_keys_is_refused_before_it_hurts(text):
 def test_size_and_encoding_are_checked():
     assert decode(b"\xef\xbb\xbfa: \xc3\xa9", "f") == "a: \xe9"
     assert len(decode(b"x" * 65536, "f")) == 65536
-    with pytest.raises(ConfigError, match=r"^f:1:1: larger than 64 KiB"):
+    with pytest.raises(ConfigError, match=r"^f:1:1: the file is larger than 64 KiB"):
         decode(b"x" * 65537, "f")
-    with pytest.raises(ConfigError, match=r"^f:3:1: not UTF-8 text"):
+    with pytest.raises(ConfigError, match=r"^f:3:1: the file is not UTF-8 text"):
         decode(b"a\nb\n\xc3", "f")
 
 

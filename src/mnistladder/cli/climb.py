@@ -13,9 +13,10 @@ import typer
 
 from mnistladder import environment, storage
 from mnistladder.cli import base, watch
+from mnistladder.config.limits import check_plan
 from mnistladder.config.spec import Rung
 from mnistladder.data.datasets import find
-from mnistladder.errors import ExitCode, Terminated, UsageError
+from mnistladder.errors import ExitCode, Terminated
 from mnistladder.ladder import estimates
 from mnistladder.ladder.attempts import Attempt
 from mnistladder.ladder.climb import Climbed, Fallen, Ladder, Outcome
@@ -43,7 +44,6 @@ JSON_FIELDS = (
 
 CPU_STACK = 4  # of 1, 2, 3, 4, 5 and 8 the fastest on rung 9: more overflow a core's cache
 GPU_STACK = 32  # not measured yet
-MOST_NETWORKS = 10_000  # so many take seconds to plan
 
 
 @dataclass(frozen=True)
@@ -70,11 +70,7 @@ class Options:
 def plan(rungs: list[Rung], options: Options) -> Ladder:
     """The ladder of these rungs at all seeds. Raises UsageError, DataError, CorruptError."""
     environment.check_device_name(options.device)
-    networks = sum(rung.config.members for rung in rungs) * len(options.seeds)
-    if networks > MOST_NETWORKS:
-        raise UsageError(
-            f"{networks:,} networks; at most {MOST_NETWORKS:,} at once, so fewer --seeds"
-        )
+    check_plan(rungs, len(options.seeds))
     source = find(options.data, options.data_dir)
     attempts = [Attempt(rung, seed, source) for rung in rungs for seed in options.seeds]
     return Ladder(attempts, options.runs_dir, options.largest_stack)

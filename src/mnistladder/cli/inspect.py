@@ -1,4 +1,4 @@
-"""Commands that look: `list`, `show`, `layers`, `validate`, `schema`, `new`."""
+"""Commands about configs: `list`, `show`, `layers`, `validate`, `schema`, `new`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -12,7 +12,7 @@ from mnistladder.errors import ExitCode, UsageError
 
 @app.command(name="list", epilog="Example: mnistladder list --json")
 def list_(runs_dir: base.RunsDir = base.RUNS, json: base.AsJson = False) -> None:
-    """List the ladder's rungs: what is new, parameters, epochs, published accuracy, done or not."""
+    """List the rungs: what is new, parameters, epochs, published accuracy, trained or not."""
     from mnistladder.cli import describe
 
     rows = describe.rungs(runs_dir)
@@ -30,12 +30,12 @@ def show(
     runs_dir: base.RunsDir = base.RUNS,
     json: base.AsJson = False,
 ) -> None:
-    """Show a config: its layers with shapes and parameters, its phases, and what it costs."""
+    """Show a config: its layers with shapes and parameters, its phases and its cost."""
     from mnistladder.cli import describe
     from mnistladder.config.loading import load_rung
 
     rung = load_rung(config, overrides or [])
-    about = describe.about(rung, runs_dir)
+    description = describe.about(rung, runs_dir)
     if figure:
         from mnistladder.config import schedule
         from mnistladder.report import charts, style
@@ -43,9 +43,9 @@ def show(
         style.check_format(figure)
         style.save(charts.plan(schedule.epochs(rung.config), rung.label), figure)
     if json:
-        base.print_json(about)
+        base.print_json(description)
     else:
-        describe.say_rung(rung, about)
+        describe.say_rung(rung, description)
 
 
 @app.command()
@@ -67,21 +67,24 @@ def validate(
     overrides: base.Overrides = None,
     json: base.AsJson = False,
 ) -> None:
-    """Check configs without running them; name every mistake with its place."""
+    """Check configs without running them; report every mistake with its line and column."""
     from mnistladder.cli import describe
 
-    found = {reference: describe.problems(reference, overrides or []) for reference in configs}
+    reports = {name: describe.problems(name, overrides or []) for name in configs}
     if json:
         base.print_json(
-            [{"config": name, "valid": not each, "problems": each} for name, each in found.items()]
+            [
+                {"config": name, "valid": not problems, "problems": problems}
+                for name, problems in reports.items()
+            ]
         )
     else:
-        for name, each in found.items():
-            if each:
-                base.complain("\n".join(problem["text"] for problem in each))
+        for name, problems in reports.items():
+            if problems:
+                base.complain("\n".join(problem["text"] for problem in problems))
             else:
                 base.say(f"{name}: ok")
-    if any(found.values()):
+    if any(reports.values()):
         raise typer.Exit(ExitCode.USAGE)
 
 
@@ -98,17 +101,17 @@ def new(
     name: Annotated[str, typer.Argument(help="Name of the rung; NAME.yaml is written here.")],
     folder: Annotated[Path, typer.Option("--dir", help="Where to write it.")] = Path(),
 ) -> None:
-    """Write a commented config to start from."""
+    """Write a config with comments, to start from."""
     from mnistladder import storage
     from mnistladder.config import loading
 
     stem = name.removesuffix(".yaml")
     if not loading.is_name(stem):
-        raise UsageError(f"{name}: use letters, digits, `_`, `-` and `.`, at most 64")
+        raise UsageError(f"{name}: {loading.NAME_RULE}")
     path = folder / f"{stem}.yaml"
     template = (Path(loading.__file__).with_name("template.yaml")).read_text()
     schema_path = (loading.CONFIG_DIR / "schema.json").as_posix()
     text = template.replace("{schema}", schema_path).replace("{name}", stem)
     if not storage.create(path, text.encode()):
-        raise UsageError(f"{path}: exists already; choose another name")
+        raise UsageError(f"{path}: this file exists already; choose another name")
     base.say(str(path))

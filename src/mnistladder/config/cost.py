@@ -17,9 +17,9 @@ OVERHEAD = 50_000  # multiply-adds that an image costs besides: fetching it, sma
 
 
 def multiply_adds(config: Config) -> int:
-    """Multiply-adds of one image's forward pass through dense layers and convolutions.
+    """Multiply-adds of one image in the forward pass: dense layers and convolutions alone.
 
-    A convolution counts its zero border; training costs about three times the forward pass.
+    Products with the zeros of the padding count too. Training costs about three times as much.
     """
     total, shape = 0, INPUT_SHAPE
     for layer, row in zip(config.model, layer_table(config.model), strict=True):
@@ -32,13 +32,16 @@ def multiply_adds(config: Config) -> int:
 
 
 def activation_bytes(config: Config) -> int:
-    """Memory of one batch's layer outputs in float32, kept until the backward pass."""
+    """Bytes of the layer outputs of one batch in float32; the backward pass needs them all."""
     values = prod(INPUT_SHAPE) + sum(prod(row.output_shape) for row in layer_table(config.model))
     return 4 * config.batch_size * values
 
 
 def images_to_train(config: Config, count: int = 60_000) -> int:
-    """Images, repeats counted, that all members see; `count` is the training set's size."""
+    """How many images all members see in training, repeats counted.
+
+    `count` is the size of the training set.
+    """
     total = 0.0
     for phase in config.phases:
         real = config.batch_size - phase.pseudo_per_batch
@@ -62,11 +65,11 @@ def images_per_second(config: Config, results: Iterable[Record]) -> float | None
 
 
 def peak_mib(config: Config, networks: int, images: int, start_mib: float) -> float:
-    """Memory that a process needs at most to train so many of the config's networks as one.
+    """The most memory, in MiB, that a process needs to train `networks` networks as one.
 
-    `images` counts training and test images, which are there once, as bytes. A part of an epoch is
-    there as floats for each network, and side by side; activations and their gradients are there at
-    a time for the backward pass, or for the evaluation of one network.
+    `images` counts the training and test images; a process holds them once, as bytes. It holds a
+    part of an epoch as floats, for each network and for all side by side. Activations and their
+    gradients count for one batch of all networks, or for one network in evaluation.
     """
     pixels = prod(INPUT_SHAPE)
     data = pixels * images + 2 * networks * 4 * pixels * PART

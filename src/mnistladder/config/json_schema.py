@@ -1,4 +1,4 @@
-"""The JSON Schema (draft 7) of a config, for editors, from the models and the registry."""
+"""The JSON Schema (draft 7) of a config for editors, made from the models and the layers."""
 
 from inspect import getdoc
 from typing import Any
@@ -10,7 +10,7 @@ DRAFT = "http://json-schema.org/draft-07/schema#"
 
 
 def config_schema() -> dict[str, Any]:
-    """A schema that accepts what the loader accepts, as far as a schema can say it."""
+    """The schema of a config. It cannot express which keys and layers fit together."""
     schema = _draft7(Config.model_json_schema(mode="validation"))
     schema["properties"]["model"] = {
         "description": "the layers from the pixels to the 10 classes",
@@ -22,7 +22,7 @@ def config_schema() -> dict[str, Any]:
 
 
 def _layer_options(name: str) -> list[dict[str, Any]]:
-    """A layer is its bare name, if nothing is required of it, or `name: {key: value}`."""
+    """The ways to write a layer: `name: {key: value}`, or its name alone if no key is required."""
     kind: type[Layer] = LAYERS[name]
     fields = _draft7(kind.model_json_schema())
     options: list[dict[str, Any]] = [
@@ -39,7 +39,7 @@ def _layer_options(name: str) -> list[dict[str, Any]]:
 
 
 def _draft7(node: Any) -> Any:
-    """Pydantic writes draft 2020-12, which differs here only in the name of the definitions."""
+    """Pydantic's schema (draft 2020-12) as draft 7; only the name of the definitions differs."""
     if isinstance(node, dict):
         renamed = {("definitions" if k == "$defs" else k): _draft7(v) for k, v in node.items()}
         renamed.pop("discriminator", None)

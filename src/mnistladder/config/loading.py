@@ -1,16 +1,17 @@
-"""Config file -> Rung, or every mistake in it with its place and the nearest known name."""
+"""Config file -> Rung, or every mistake in it with its line and the nearest known name."""
 
 import re
 import stat
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from mnistladder.config import yaml_reader
+from mnistladder.config.mistakes import Mistake, did_you_mean
+from mnistladder.config.overrides import apply, idle_mistakes
 from mnistladder.config.spec import Config, Rung
-from mnistladder.config.validate import check, did_you_mean
-from mnistladder.config.yaml_reader import Document
-from mnistladder.errors import ConfigError, UsageError
+from mnistladder.config.validate import check
+from mnistladder.config.yaml_reader import Document, KeyPath
+from mnistladder.errors import ConfigError, Problem, UsageError
 
 _PACKAGE = Path(__file__).parents[1]
 # A wheel carries the configs inside the package; a checkout has them at its top.
@@ -19,9 +20,7 @@ CONFIG_DIR = next(
     _PACKAGE / "configs",
 )
 _NUMBER = re.compile(r"model(\d+)")
-_INDEX = re.compile(r"[0-9]{1,6}")
-
-_Path = tuple[str | int, ...]
+NAME_RULE = "use 1 to 64 letters, digits, `_`, `-` and `.`; begin with a letter or a digit"
 
 
 def shipped_names() -> list[str]:
@@ -30,19 +29,19 @@ def shipped_names() -> list[str]:
 
 
 def variant_names() -> list[str]:
-    """Counterfactuals of rungs; a variant's name begins with its rung's."""
+    """The variants of rungs, in order; the name of a variant begins with the name of its rung."""
     return sorted(path.stem for path in (CONFIG_DIR / "variants").glob("*.yaml"))
 
 
 def rung_of(name: str) -> str | None:
-    """The rung of the ladder that a variant belongs to; None for what is no variant."""
+    """The rung of the ladder that a variant belongs to; None if the name is not a variant."""
     if name not in variant_names():
         return None
     return next((rung for rung in shipped_names() if name.startswith(f"{rung}_")), None)
 
 
 def find_config(reference: str) -> Path:
-    """The file of a bare rung name or of a path. Raises UsageError."""
+    """The file of a rung's name or of a path. Raises UsageError if no rung has this name."""
     is_path = reference.endswith((".yaml", ".yml")) or "/" in reference or "\\" in reference
     if is_path:
         return Path(reference)
@@ -53,37 +52,52 @@ def find_config(reference: str) -> Path:
         if reference in names:
             return folder / f"{reference}.yaml"
     hint = did_you_mean(reference, [*shipped_names(), *variant_names()])
-    raise UsageError(f"{reference}: no such rung{hint}; see `mnistladder list`, or name a file")
+    raise UsageError(
+        f"{reference}: no such rung{hint}; `mnistladder list` shows all, or give a file"
+    )
 
 
 def load_rung(reference: str, overrides: Sequence[str] = ()) -> Rung:
-    """Loads the rung of a bare name or a path, with `key.path=value` overrides applied.
+    """Loads the rung of a name or of a path, with overrides `key.path=value` applied.
 
-    Raises UsageError if there is no such file, ConfigError with all mistakes otherwise.
+    Raises UsageError if there is no such file, ConfigError if there are mistakes in it.
     """
     path = find_config(reference)
     doc = yaml_reader.parse(yaml_reader.decode(_read(path), str(path)), str(path))
     name = path.stem
     if not is_name(name):
-        doc.report((1, 1), f"file name `{name}`: use letters, digits, `_`, `-` and `.`, at most 64")
-    lines = _override(doc, overrides)
+        doc.report((1, 1), f"file name `{name}`: {NAME_RULE}")
+    sources = apply(doc, overrides)
     config, mistakes = check(doc.data)
-    told = {(p.file, p.line, p.column) for p in doc.problems}
-    found = [
-        lines.get(_longest_prefix(path, lines), doc).problem(path, text, at_key=at_key)
-        for path, text, at_key in mistakes
-    ]
-    # An alias or an endless number has no value, which need not be told as well.
-    problems = doc.problems + [p for p in found if (p.file, p.line, p.column) not in told]
+    if config is not None:
+        mistakes = idle_mistakes(config, sources)
+    problems = _problems(doc, sources, mistakes)
     if problems or config is None:
         raise ConfigError(problems)
     if overrides and config == _plain(reference):
-        overrides = ()  # they say what the file says: it is the rung itself
+        overrides = ()  # they change nothing: this is the rung itself
     return Rung(name, config, tuple(overrides))
 
 
+def _problems(
+    doc: Document, sources: dict[KeyPath, Document], mistakes: list[Mistake]
+) -> list[Problem]:
+    """The problems of reading and the mistakes, each in the file or the override that made it.
+
+    A value that could not be read, such as an alias, is not reported a second time as missing.
+    """
+    unreadable = {(p.file, p.line, p.column) for p in doc.problems}
+    located = [
+        sources.get(_longest_prefix(mistake.path, sources), doc).problem(
+            mistake.path, mistake.message, at_key=mistake.at_key
+        )
+        for mistake in mistakes
+    ]
+    return doc.problems + [p for p in located if (p.file, p.line, p.column) not in unreadable]
+
+
 def _plain(reference: str) -> Config | None:
-    """The config without overrides, if it is whole."""
+    """The config without overrides; None if it is not valid without them."""
     try:
         return load_rung(reference).config
     except UsageError:
@@ -93,7 +107,7 @@ def _plain(reference: str) -> Config | None:
 def _read(path: Path) -> bytes:
     try:
         if not stat.S_ISREG(path.stat().st_mode):
-            raise UsageError(f"{path}: not a file")
+            raise UsageError(f"{path}: not a regular file")
         with path.open("rb") as file:
             return file.read(yaml_reader.MAX_BYTES + 1)
     except FileNotFoundError:
@@ -104,74 +118,38 @@ def _read(path: Path) -> bytes:
 
 
 def is_name(name: str) -> bool:
-    """Whether a rung may have this name: it becomes part of paths, tables and commands."""
+    """Whether a rung may have this name, which becomes part of paths, tables and commands."""
     allowed = set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-")
     return set(name) <= allowed and name[:1].isalnum() and len(name) <= 64
 
 
-def _longest_prefix(path: _Path, table: dict[_Path, Document]) -> _Path:
+def _longest_prefix(path: KeyPath, table: dict[KeyPath, Document]) -> KeyPath:
     prefixes = (path[:length] for length in range(len(path), 0, -1))
     return next((prefix for prefix in prefixes if prefix in table), ())
 
 
-def _override(doc: Document, overrides: Sequence[str]) -> dict[_Path, Document]:
-    """Applies overrides to the document's data; returns whose mistakes belong to which override."""
-    lines: dict[_Path, Document] = {}
-    for text in overrides:
-        key, equals, value = text.partition("=")
-        line = Document(f"--set {text}")
-        if not equals:
-            raise UsageError(f"--set {text}: expected key.path=value, such as phases.0.lr=1e-3")
-        parsed = yaml_reader.parse(value, line.file)
-        path = tuple(int(part) if _INDEX.fullmatch(part) else part for part in key.split("."))
-        doc.problems += parsed.problems
-        if message := _assign(doc.data, path, parsed.data):
-            doc.problems.append(line.problem((), message))
-        lines[path] = line
-    return lines
-
-
-def _assign(data: Any, path: _Path, value: Any) -> str | None:
-    """Sets data[path] = value in place; says what is wrong with the path, if anything is."""
-    for position, part in enumerate(path):
-        where = ".".join(map(str, path[:position])) or "the config"
-        last = position == len(path) - 1
-        if isinstance(data, list):
-            if not isinstance(part, int) or part >= len(data):
-                return f"`{where}` has entries 0 to {len(data) - 1}, not `{part}`"
-        elif not isinstance(data, dict):
-            return f"`{where}` has no parts, so no `{part}`"
-        elif part not in data and not last:
-            return f"`{where}` has no `{part}`{did_you_mean(str(part), map(str, data))}"
-        if last:
-            data[part] = value
-        else:
-            data = data[part]
-    return None
-
-
 def select_rungs(references: Sequence[str]) -> list[Rung]:
-    """The rungs of names, paths, numbers and ranges such as `1-9`, each once; none means all.
+    """The rungs that names, paths, numbers and ranges such as `1-9` mean, without repeats.
 
-    Raises UsageError, ConfigError.
+    No reference means all shipped rungs. Raises UsageError, ConfigError.
     """
     return [load_rung(name) for name in rung_names(references) or shipped_names()]
 
 
 def rung_names(references: Sequence[str]) -> list[str]:
-    """The references with numbers and ranges spelt out, each once. Raises UsageError."""
+    """The references with numbers and ranges written out, without repeats. Raises UsageError."""
     names = [name for part in references for name in _numbered(part) or [part]]
     return list(dict.fromkeys(names))
 
 
 def _numbered(reference: str) -> list[str]:
-    """The shipped rungs that a number or a range means; nothing if it is neither."""
+    """The shipped rungs that a number or a range means; nothing for any other text."""
     match = re.fullmatch(r"(\d{1,4})(?:-(\d{1,4}))?", reference)
     if not match:
         return []
     first, last = int(match[1]), int(match[2] or match[1])
-    numbers = {name: int(found[1]) for name in shipped_names() if (found := _NUMBER.match(name))}
+    numbers = {name: int(m[1]) for name in shipped_names() if (m := _NUMBER.match(name))}
     chosen = [name for name, number in numbers.items() if first <= number <= last]
     if not chosen:
-        raise UsageError(f"{reference}: no such rungs; the ladder has 1 to {max(numbers.values())}")
+        raise UsageError(f"{reference}: no such rung; the ladder has 1 to {max(numbers.values())}")
     return chosen

@@ -1,11 +1,11 @@
-"""What of a config decides training, as plain data that is hashed."""
+"""The part of a config that decides training, as plain data to be hashed."""
 
 from typing import Any
 
 from mnistladder.config.spec import Config
 from mnistladder.model.layers import layer_name
 
-RECIPE_VERSION = 2  # raised when the engine computes something else from the same config
+RECIPE_VERSION = 2  # raised when the engine computes another result from the same config
 
 
 def resolved(config: Config) -> dict[str, Any]:
@@ -17,12 +17,15 @@ def resolved(config: Config) -> dict[str, Any]:
 
 
 def recipe(config: Config) -> dict[str, Any]:
-    """What decides training; without defaults, so that a new key changes no old hash."""
-    about = {"title", "published", "expect", "model"}
-    data = config.model_dump(by_alias=True, exclude=about, exclude_defaults=True)
+    """The keys that decide training and are not at their defaults.
+
+    So a new key with a default changes no old hash.
+    """
+    elsewhere = {"title", "published", "expect", "model"}
+    data = config.model_dump(by_alias=True, exclude=elsewhere, exclude_defaults=True)
     data["model"] = [
         {layer_name(layer): layer.model_dump(exclude_defaults=True)} for layer in config.model
     ]
-    if "optimizer" in data:  # the name is a default of its class, but decides the class
+    if "optimizer" in data:  # `name` is at its default in each class, but it decides which class
         data["optimizer"]["name"] = config.optimizer.name
     return data

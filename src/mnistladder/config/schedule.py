@@ -1,16 +1,16 @@
-"""What each epoch of a config's plan does: learning rate, augmentation, share of pseudo-labels."""
+"""What happens in every epoch of a config: learning rate, augmentation, share of pseudo-labels."""
 
 import math
 from dataclasses import dataclass
 
 from mnistladder.config.spec import Config, Phase, Ramp
 
-STEPS = 32  # of an epoch, where a curve is drawn of what changes at every step
+STEPS = 32  # points of a curve in one epoch, where the learning rate changes at every step
 
 
 @dataclass(frozen=True)
 class PlannedEpoch:
-    """An epoch of the plan, counted from 1; learning rates from its first step to its last."""
+    """One epoch, counted from 1, with its learning rates from the first step to the last."""
 
     epoch: int
     lr: tuple[float, ...]

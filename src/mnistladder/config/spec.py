@@ -1,6 +1,7 @@
-"""What a config file may say: frozen, strict models. Units stand in the key names.
+"""What a config file may say, as frozen and strict pydantic models.
 
-This module knows neither files nor torch; `loading` reads the files, `network` builds the model.
+Units stand in the key names. This module reads no files and does not import torch: `loading` reads
+the files, `model.network` builds the network.
 """
 
 import unicodedata
@@ -16,9 +17,9 @@ Rate = Annotated[float, Field(gt=0, le=100)]
 
 
 def _printable(text: str) -> str:
-    """Text that a terminal shows, and does not obey."""
+    """The text. Raises ValueError for control characters, which a terminal would obey."""
     if any(unicodedata.category(character) == "Cc" for character in text):
-        raise ValueError("no control characters")
+        raise ValueError("text without control characters")
     return text
 
 
@@ -38,12 +39,12 @@ class Section(BaseModel):
 
 
 class Ramp(Section):
-    """A learning rate that changes through a phase, from its first value to its last."""
+    """A learning rate that changes from the start of a phase to its end."""
 
     from_: Rate = Field(alias="from", description="learning rate at the start of the phase")
     to: Rate = Field(description="learning rate at the end of the phase")
     shape: Literal["linear", "cosine", "exponential"] = "linear"
-    per: Literal["epoch", "step"] = Field("step", description="how often it changes")
+    per: Literal["epoch", "step"] = Field("step", description="how often the rate changes")
 
 
 LearningRate = Annotated[
@@ -53,21 +54,30 @@ LearningRate = Annotated[
 
 
 class Phase(Section):
-    """Consecutive epochs that share one learning rate and one input recipe."""
+    """Consecutive epochs with the same learning rate, or ramp, and the same kind of images."""
 
     epochs: int = Field(ge=1, le=10_000)
     lr: LearningRate
-    augment: bool = Field(False, description="distort the images of each batch")
+    augment: bool = Field(
+        False, description="distort every image at random, in the ranges of `augment`"
+    )
     pseudo_per_batch: int = Field(
-        0, ge=0, description="of each batch, images whose labels the members guessed"
+        0,
+        ge=0,
+        description="how many images of each batch come from the pool, with the labels that the "
+        "averaged networks predict for them",
     )
     new_stage: bool = Field(
-        False, description="store what came before by itself, to share it with other rungs"
+        False,
+        description="store the networks before this phase, so that other rungs can use them",
     )
 
     @property
     def begins_stage(self) -> bool:
-        """Pseudo-labelling always does: all members must be trained that far."""
+        """Whether a new stage begins with this phase.
+
+        Pseudo-labelling always begins one, because it needs all members trained up to here.
+        """
         return self.new_stage or self.pseudo_per_batch > 0
 
 
@@ -111,46 +121,57 @@ Optimizer = Annotated[Adam | AdamW | Sgd, Field(discriminator="name")]
 
 
 class Published(Section):
-    """What the article reports for this rung."""
+    """The result that the article reports for this rung."""
 
-    accuracy: float = Field(ge=0, le=100, description="percent of the test images")
+    accuracy: float = Field(
+        ge=0, le=100, description="percent of the test images that are classified correctly"
+    )
     remark: Text | None = Field(
-        None, max_length=200, description="how that figure came about, where we know"
+        None, max_length=200, description="how the article measured it, if we know"
     )
 
 
 class Expected(Section):
-    """Where the mean of any seeds should lie, from measured runs; `report --check` looks."""
+    """The range in which the mean over seeds should lie; `report --check` compares with it."""
 
     errors: Annotated[tuple[float, float], Field(strict=False), AfterValidator(_ordered)] = Field(
-        description="lowest and highest mean number of errors"
+        description="lowest and highest mean number of wrong test images"
     )
 
 
 class Config(Section):
-    """Everything that decides a rung's result, except the seed, the data and the machine."""
+    """All that decides the result of a rung, except the seed, the data and the machine."""
 
     title: Text = Field(min_length=1, max_length=80, description="what is new in this rung")
     model: Annotated[tuple[InstanceOf[Layer], ...], Field(strict=False, min_length=1)]
     loss: Literal["cross_entropy", "clipped_cross_entropy"] = Field(
         "cross_entropy",
-        description="on the softmax of the last layer; the clipped one keeps probabilities in "
-        "[1e-7, 1 - 1e-7] as Keras 1 does",
+        description="computed from the softmax of the last layer; `clipped_cross_entropy` first "
+        "limits the probabilities to [1e-7, 1 - 1e-7], as Keras 1 does",
     )
-    label_smoothing: float = Field(0.0, ge=0, lt=1)
-    clip_norm: float | None = Field(None, gt=0, description="largest norm of the gradient")
+    label_smoothing: float = Field(
+        0.0, ge=0, lt=1, description="share of each label that is spread over all classes"
+    )
+    clip_norm: float | None = Field(
+        None, gt=0, description="gradients with a larger norm are scaled down to this norm"
+    )
     optimizer: Optimizer = Adam()
     precision: Literal["float32", "bfloat16"] = Field(
         "float32",
-        description="of activations and products while training; weights, updates and scores are "
-        "float32 in both",
+        description="number format of activations and products in training; weights, updates and "
+        "scores are always float32",
     )
-    batch_size: int = Field(32, ge=1, le=65_536)
-    members: int = Field(1, ge=1, le=1_000, description="networks whose probabilities are averaged")
+    batch_size: int = Field(32, ge=1, le=65_536, description="images of one training step")
+    members: int = Field(
+        1,
+        ge=1,
+        le=1_000,
+        description="how many networks are trained; their probabilities are averaged",
+    )
     pool: Literal["test", "test_first_half", "test_second_half"] | None = Field(
         None,
-        description="unlabelled images for pseudo-labelling; `test` makes a row transductive, a "
-        "half of it is scored on the other half",
+        description="which unlabelled images pseudo-labelling uses; with `test` the result is "
+        "transductive, with one half the other half is scored",
     )
     augment: Augment | None = None
     phases: Annotated[tuple[Phase, ...], Field(strict=False, min_length=1, max_length=1_000)]
@@ -163,6 +184,11 @@ class Config(Section):
         return sum(phase.epochs for phase in self.phases)
 
     @property
+    def stages(self) -> int:
+        """Stages of all members: how many pieces are trained and stored one by one."""
+        return self.members * (1 + sum(phase.begins_stage for phase in self.phases[1:]))
+
+    @property
     def parameters(self) -> int:
         """Trainable parameters of one member."""
         return sum(row.parameters for row in layer_table(self.model))
@@ -173,21 +199,25 @@ class Config(Section):
         return any(phase.pseudo_per_batch for phase in self.phases)
 
     def pool_slice(self, test_images: int) -> slice:
-        """Which test images are the pool."""
-        half = test_images // 2
-        halves = {"test_first_half": slice(0, half), "test_second_half": slice(half, test_images)}
+        """Which test images are the pool: one half, or all."""
+        first, second = _halves(test_images)
+        halves = {"test_first_half": first, "test_second_half": second}
         return halves.get(self.pool or "", slice(0, test_images))
 
     def scored_slice(self, test_images: int) -> slice:
-        """Which test images count: all, or those that a pool of one half has left."""
-        half = test_images // 2
-        others = {"test_first_half": slice(half, test_images), "test_second_half": slice(0, half)}
+        """Which test images are scored: the half that is not the pool, or all."""
+        first, second = _halves(test_images)
+        others = {"test_first_half": second, "test_second_half": first}
         return others.get(self.pool or "", slice(0, test_images))
+
+
+def _halves(images: int) -> tuple[slice, slice]:
+    return slice(0, images // 2), slice(images // 2, images)
 
 
 @dataclass(frozen=True)
 class Rung:
-    """A config under its name, and the overrides that were applied to it."""
+    """A config with its name and the overrides that were applied to it."""
 
     name: str
     config: Config
@@ -195,4 +225,5 @@ class Rung:
 
     @property
     def label(self) -> str:
+        """The name and the overrides, as tables show them."""
         return " ".join([self.name, *self.overrides])

@@ -1,8 +1,8 @@
-"""YAML text -> plain data that remembers where each key and value stood, and back.
+"""YAML text -> plain data with the line and column of each key and value; and data -> text.
 
-PyYAML only supplies the events. Scalars are resolved by the core schema of YAML 1.2 (so `1e-4` is a
-number and `on` is text), and what a config never needs is refused: aliases, anchors, tags, repeated
-keys, a second document.
+PyYAML supplies only the events. Scalars follow the core schema of YAML 1.2: `1e-4` is a number and
+`on` is text. What a config never needs is refused: aliases, anchors, tags, repeated keys, a second
+document.
 """
 
 import re
@@ -18,7 +18,7 @@ MAX_BYTES = 64 * 1024
 MAX_DEPTH = 20
 MAX_DIGITS = 100  # longer numbers are a mistake, and Python refuses to convert the longest
 
-Path = tuple[str | int, ...]
+KeyPath = tuple[str | int, ...]
 Place = tuple[int, int]
 
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C parser is ten times as fast
@@ -49,12 +49,12 @@ class Document:
 
     file: str
     data: Any = None
-    keys: dict[Path, Place] = field(default_factory=dict)
-    values: dict[Path, Place] = field(default_factory=dict)
+    keys: dict[KeyPath, Place] = field(default_factory=dict)
+    values: dict[KeyPath, Place] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
 
-    def problem(self, path: Path, message: str, *, at_key: bool = False) -> Problem:
-        """A problem at the place of `path`, or of the nearest enclosing thing that has one."""
+    def problem(self, path: KeyPath, message: str, *, at_key: bool = False) -> Problem:
+        """A problem at the place of `path`, or of the nearest enclosing value that has a place."""
         table = self.keys if at_key and path in self.keys else self.values
         while path and path not in table:
             path = path[:-1]
@@ -68,36 +68,38 @@ class Document:
 def resolve_scalar(text: str) -> Any:
     """The value of a plain YAML 1.2 scalar.
 
-    Raises ValueError for a number of more than 100 digits.
+    Raises ValueError for a number of more than 100 characters.
     """
     if text in _SPECIAL:
         return _SPECIAL[text]
     for pattern, convert in ((_INT, int), (_FLOAT, float)):
         if pattern.fullmatch(text):
             if len(text) > MAX_DIGITS:
-                raise ValueError(f"a number of {len(text)} characters")
+                raise ValueError(
+                    f"a number of {len(text)} characters; at most {MAX_DIGITS} are allowed"
+                )
             return convert(text)
     return text
 
 
 def decode(raw: bytes, file: str) -> str:
-    """UTF-8 text of a config of at most 64 KiB, a byte order mark allowed.
+    """The text of a config file: UTF-8, at most 64 KiB, with or without a byte order mark.
 
-    Raises ConfigError.
+    Raises ConfigError if it is not such a text.
     """
     if len(raw) > MAX_BYTES:
-        raise ConfigError([Problem(file, 1, 1, f"larger than {MAX_BYTES // 1024} KiB")])
+        raise ConfigError([Problem(file, 1, 1, f"the file is larger than {MAX_BYTES // 1024} KiB")])
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = raw[: error.start].count(b"\n") + 1
-        raise ConfigError([Problem(file, line, 1, "not UTF-8 text")]) from None
+        raise ConfigError([Problem(file, line, 1, "the file is not UTF-8 text")]) from None
 
 
 def parse(text: str, file: str) -> Document:
-    """Parses one YAML document. Raises ConfigError where the text is no YAML at all.
+    """Parses one YAML document. Raises ConfigError if the text is not YAML.
 
-    Mistakes that leave the rest readable (a repeated key, an alias) are kept in `.problems`.
+    Mistakes that leave the rest readable, such as a repeated key, go into `problems`.
     """
     document = Document(file)
     try:
@@ -109,7 +111,9 @@ def parse(text: str, file: str) -> Document:
         document.data = _node(document, events, next(events), ())
         next(events)  # the document ends
         if not isinstance(second := next(events), yaml.StreamEndEvent):
-            document.report(_place(second), "a second document; a config is one document")
+            document.report(
+                _place(second), "a second document begins here; a config is one document"
+            )
     except yaml.MarkedYAMLError as error:
         place = _mark_place(error.problem_mark)
         raise ConfigError([Problem(file, *place, f"not YAML: {error.problem}")]) from None
@@ -129,22 +133,24 @@ def _mark_place(mark: Any) -> Place:
 
 
 def _refuse_extras(doc: Document, event: yaml.Event, place: Place) -> None:
-    """Keeps a problem for an anchor or a tag; where these stand, a value stands too."""
+    """Reports an anchor or a tag. The value beside it is read nevertheless."""
     if anchor := getattr(event, "anchor", None):
-        doc.report(place, f"anchor `&{anchor}`: a config has no anchors")
+        doc.report(place, f"anchor `&{anchor}`: anchors are not allowed in a config")
     if tag := getattr(event, "tag", None):
-        doc.report(place, f"tag `{tag}`: a config has no tags")
+        doc.report(place, f"tag `{tag}`: tags are not allowed in a config")
 
 
-def _node(doc: Document, events: Iterator[yaml.Event], event: yaml.Event, path: Path) -> Any:
+def _node(doc: Document, events: Iterator[yaml.Event], event: yaml.Event, path: KeyPath) -> Any:
     place = _place(event)
     doc.values[path] = place
     if isinstance(event, yaml.AliasEvent):
-        doc.report(place, f"alias `*{event.anchor}`: write the value out")
+        doc.report(
+            place, f"alias `*{event.anchor}`: aliases are not allowed; write the value itself"
+        )
         return None
     _refuse_extras(doc, event, place)
     if len(path) > MAX_DEPTH:
-        raise ConfigError([Problem(doc.file, *place, f"nested more than {MAX_DEPTH} deep")])
+        raise ConfigError([Problem(doc.file, *place, f"nested more than {MAX_DEPTH} levels deep")])
     kinds: dict[type, Callable[..., Any]] = {
         yaml.ScalarEvent: _scalar,
         yaml.SequenceStartEvent: _sequence,
@@ -153,7 +159,7 @@ def _node(doc: Document, events: Iterator[yaml.Event], event: yaml.Event, path: 
     return kinds[type(event)](doc, events, event, path)
 
 
-def _scalar(doc: Document, _: Iterator[yaml.Event], event: yaml.ScalarEvent, path: Path) -> Any:
+def _scalar(doc: Document, _: Iterator[yaml.Event], event: yaml.ScalarEvent, path: KeyPath) -> Any:
     if event.style:  # quoted or a block, so text
         return event.value
     try:
@@ -164,7 +170,7 @@ def _scalar(doc: Document, _: Iterator[yaml.Event], event: yaml.ScalarEvent, pat
 
 
 def _sequence(
-    doc: Document, events: Iterator[yaml.Event], _: yaml.SequenceStartEvent, path: Path
+    doc: Document, events: Iterator[yaml.Event], _: yaml.SequenceStartEvent, path: KeyPath
 ) -> list[Any]:
     items: list[Any] = []
     while not isinstance(event := next(events), yaml.SequenceEndEvent):
@@ -173,20 +179,20 @@ def _sequence(
 
 
 def _mapping(
-    doc: Document, events: Iterator[yaml.Event], _: yaml.MappingStartEvent, path: Path
+    doc: Document, events: Iterator[yaml.Event], _: yaml.MappingStartEvent, path: KeyPath
 ) -> dict[str, Any]:
     mapping: dict[str, Any] = {}
     while not isinstance(event := next(events), yaml.MappingEndEvent):
         place = _place(event)
         if not isinstance(event, yaml.ScalarEvent):
-            doc.report(place, "a key must be a word")
+            doc.report(place, "a key must be a word, not a list or a mapping")
             _skip(doc, events, event, (*path, "?"))
             _skip(doc, events, next(events), (*path, "?"))
             continue
         key = event.value
         child = (*path, key)
         if key in mapping:
-            doc.report(place, f"`{key}` again; first on line {doc.keys[child][0]}")
+            doc.report(place, f"`{key}` is repeated; it is first on line {doc.keys[child][0]}")
             _skip(doc, events, next(events), child)
             continue
         doc.keys[child] = place
@@ -194,13 +200,16 @@ def _mapping(
     return mapping
 
 
-def _skip(doc: Document, events: Iterator[yaml.Event], event: yaml.Event, path: Path) -> None:
-    """Reads over a node that has no place in the data; it too must not be nested too deep."""
+def _skip(doc: Document, events: Iterator[yaml.Event], event: yaml.Event, path: KeyPath) -> None:
+    """Reads a node and forgets it. It must not be nested too deep either."""
     _node(Document(doc.file), events, event, path)
 
 
 class _Dumper(yaml.SafeDumper):
-    """PyYAML resolves by YAML 1.1; what `parse` would not read back as text is quoted."""
+    """Quotes every text that `parse` would read back as a number, null, true or false.
+
+    PyYAML itself quotes by the rules of YAML 1.1.
+    """
 
 
 def _dump_text(dumper: _Dumper, text: str) -> yaml.Node:

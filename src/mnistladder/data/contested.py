@@ -1,4 +1,4 @@
-"""The test images of MNIST whose labels are contested; sources are in contested.json."""
+"""The test images of MNIST whose labels are disputed; contested.json names the sources."""
 
 import json
 from functools import cache
@@ -10,7 +10,7 @@ from mnistladder.sealed import Record
 
 @cache
 def ids() -> frozenset[int]:
-    """Numbers of the contested test images."""
+    """The numbers of these test images, counted from 0."""
     data = json.loads(Path(__file__).with_name("contested.json").read_text())
     return frozenset([*map(int, data["corrected"]), *data["neither"], *data["undecided"]])
 

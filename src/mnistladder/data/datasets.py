@@ -1,6 +1,6 @@
-"""Data sets: IDX files -> verified uint8 arrays. No torch here, but for the named downloads.
+"""Data sets: IDX files -> verified arrays of bytes. No torch here.
 
-The real MNIST is part of the package. Any folder with the same four files works as well.
+MNIST is part of the package. Any folder with four files of the same names works too.
 """
 
 import gzip
@@ -22,7 +22,7 @@ from mnistladder.task import CLASSES, INPUT_SHAPE
 MNIST_DIR = Path(__file__).parent / "mnist"
 MNIST_SIZES = 60_000, 10_000
 MNIST_SHA256 = "25c98f992c005963b7428e1f38418b233c9b286cc403519287eb8063f0bcfe07"
-MAX_IMAGES = 2_000_000  # what a header may promise; EMNIST digits has 280,000
+MAX_IMAGES = 2_000_000  # of one file; EMNIST digits has 280,000
 
 HASH_FILE = "arrays.sha256"
 FILES = {
@@ -33,7 +33,7 @@ FILES = {
 
 @dataclass(frozen=True)
 class Split:
-    """Images N x 28 x 28, 0..255, and their labels N, 0..9."""
+    """A part of a data set: images N x 28 x 28 from 0 to 255, and N labels from 0 to 9."""
 
     images: Bytes
     labels: Bytes
@@ -41,7 +41,7 @@ class Split:
 
 @dataclass(frozen=True)
 class Dataset:
-    """A training and a test split under a name."""
+    """A named data set: a training split and a test split."""
 
     name: str
     train: Split
@@ -49,17 +49,17 @@ class Dataset:
 
     @cached_property
     def sha256(self) -> str:
-        """Hash of the decoded arrays, so that packing does not matter."""
+        """The SHA-256 of the decoded arrays, so that compression does not change it."""
         return hash_arrays(self.train, self.test)
 
     @staticmethod
     def class_counts(split: Split) -> list[int]:
-        """How many images of each digit a split has."""
+        """How many images of each class a split has."""
         return np.bincount(split.labels, minlength=CLASSES).tolist()
 
     def pixel_statistics(self) -> tuple[float, float]:
         """Mean and standard deviation of all training pixels, exact to a double's rounding."""
-        parts = np.array_split(self.train.images, 64)  # bincount makes eight bytes of each
+        parts = np.array_split(self.train.images, 64)  # bincount needs eight bytes for each pixel
         counts = np.sum([np.bincount(part.ravel(), minlength=256) for part in parts], axis=0)
         levels = np.arange(256)
         mean = float(counts @ levels / counts.sum())
@@ -68,31 +68,32 @@ class Dataset:
 
 @dataclass(frozen=True)
 class Source:
-    """Where a data set comes from, without loading it; workers load it on their own."""
+    """Where a data set lies and what its hash is, so that every worker can load it."""
 
     name: str
     folder: Path
     sha256: str
 
     def load(self) -> Dataset:
-        """The verified data set. Raises DataError."""
+        """The data set. Raises DataError if it cannot be read or has another hash."""
         dataset = read_folder(self.folder, self.name)
         if dataset.sha256 != self.sha256:
             raise DataError(
-                f"{self.folder}: not the {self.name} that was expected: SHA-256 of its arrays is "
-                f"{dataset.sha256[:12]}..., expected {self.sha256[:12]}..."
+                f"{self.folder}: this is not the {self.name} that was expected: the SHA-256 of its "
+                f"arrays is {dataset.sha256[:12]}..., expected {self.sha256[:12]}..."
             )
         return dataset
 
     def unpacked(self, folder: Path) -> Dataset:
-        """The verified data set, mapped into memory from raw files in `folder`; made if need be.
+        """The data set, mapped into memory from uncompressed files in `folder`.
 
-        The arrays may be written to, which changes no file. Raises DataError, ResourceError.
+        The files are written if they are absent or damaged. A change of the arrays changes no file.
+        Raises DataError, ResourceError.
         """
         copy = Source(self.name, folder, self.sha256)
         try:
             return copy.load()
-        except DataError:  # not there yet, or damaged
+        except DataError:  # the copy is absent or damaged
             dataset = self.load()
         with storage.lock(folder.with_name(f"{folder.name}.lock")):
             with suppress(DataError):
@@ -102,47 +103,48 @@ class Source:
         return copy.load()
 
     def sizes(self) -> tuple[int, int]:
-        """Numbers of training and of test images, by their labels. Raises DataError."""
+        """How many training and test images there are, counted by labels. Raises DataError."""
         train, test = (decode_idx(*_read_file(self.folder, names[1])) for names in FILES.values())
         return len(train), len(test)
 
     def test_labels(self) -> Bytes:
-        """The test labels alone, which take no time to read. Raises DataError."""
+        """The test labels alone, because they are read fast. Raises DataError."""
         return decode_idx(*_read_file(self.folder, FILES["test"][1]))
 
 
 def find(name: str, folder: Path | None = None) -> Source:
-    """The source of a named data set, or of any folder with four MNIST-shaped IDX files.
+    """The source of a named data set, or of any folder with the four IDX files.
 
-    Raises DataError if it is not here (`mnistladder data NAME --download` fetches it) or damaged.
+    Raises DataError if the files are damaged, or if the named set is not on this machine yet.
     """
     if folder is not None:
         return Source(folder.resolve().name, folder, read_folder(folder, folder.name).sha256)
     if name == "mnist":
         return Source(name, MNIST_DIR, MNIST_SHA256)
     cached = cache_dir() / name
-    recorded = cached / HASH_FILE  # written last, so that it says that the download is whole
+    recorded = cached / HASH_FILE  # written last: where it is, the download is complete
     if not recorded.is_file():
-        fetch = f"mnistladder data {name} --download"
-        raise DataError(f"{name}: not on this machine; fetch it: {fetch}")
+        command = f"mnistladder data {name} --download"
+        raise DataError(f"{name}: not on this machine; download it with `{command}`")
     return Source(name, cached, recorded.read_text().strip())
 
 
 def cache_dir() -> Path:
-    """The user's cache folder of downloaded data sets."""
+    """The folder of downloaded data sets in the user's cache."""
     from platformdirs import user_cache_path
 
     return user_cache_path("mnistladder") / "data"
 
 
 def write_folder(folder: Path, *splits: Split) -> None:
+    """Writes the training and the test split as four IDX files. Raises ResourceError."""
     for (images_name, labels_name), split in zip(FILES.values(), splits, strict=True):
         storage.write(folder / images_name, encode_idx(split.images))
         storage.write(folder / labels_name, encode_idx(split.labels))
 
 
 def read_folder(folder: Path, name: str) -> Dataset:
-    """Reads the four IDX files of a folder, gzip or raw. Raises DataError."""
+    """The data set in the four IDX files of a folder, gzip or not. Raises DataError."""
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder")
     train, test = (_read_split(folder, *names) for names in FILES.values())
@@ -157,8 +159,11 @@ def _read_split(folder: Path, images_name: str, labels_name: str) -> Split:
         raise DataError(f"{where}: images of shape {images.shape[1:]}, expected {INPUT_SHAPE[1:]}")
     if labels.ndim != 1 or len(labels) != len(images):
         raise DataError(f"{where}: {len(images)} images, but {labels.size} labels")
-    if len(images) < 2 or labels.max() >= CLASSES:
-        raise DataError(f"{where}: expected at least 2 images, labels 0 to {CLASSES - 1}")
+    if len(images) < 2:
+        raise DataError(f"{where}: {len(images)} images; at least 2 are needed")
+    if labels.max() >= CLASSES:
+        where = f"{folder / labels_name}"
+        raise DataError(f"{where}: a label is {labels.max()}, expected 0 to {CLASSES - 1}")
     return Split(images, labels)
 
 
@@ -169,26 +174,27 @@ def _read_file(folder: Path, name: str) -> tuple[bytes | mmap.mmap, str]:
                 return opener(path), str(path)
             except (OSError, EOFError, zlib.error) as error:
                 raise DataError(f"{path}: cannot be read: {error}") from None
-    raise DataError(f"{folder / name}: no such file, neither raw nor .gz")
+    raise DataError(f"{folder / name}: no such file, and no such file with .gz")
 
 
 def _map(path: Path) -> bytes | mmap.mmap:
-    """The file in memory that all its readers share, until one writes to it."""
+    """The file, mapped into memory that all its readers share; a writer gets its own copy."""
     with path.open("rb") as file:
         return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY) if path.stat().st_size else b""
 
 
 def _gunzip(path: Path) -> bytes:
-    """The unpacked file, at most as much as an IDX file of MAX_IMAGES images can hold."""
+    """The unpacked file. Raises DataError if it is larger than a file of MAX_IMAGES images."""
     limit = 16 + MAX_IMAGES * INPUT_SHAPE[1] * INPUT_SHAPE[2]
     with gzip.open(path) as file:
         content = file.read(limit + 1)
     if len(content) > limit:
-        raise DataError(f"{path}: unpacks to more than {limit:,} bytes")
+        raise DataError(f"{path}: the unpacked file is larger than {limit:,} bytes")
     return content
 
 
 def hash_arrays(*splits: Split) -> str:
+    """The SHA-256 of the shapes, images and labels of splits."""
     digest = hashlib.sha256()
     for split in splits:
         for array in (split.images, split.labels):

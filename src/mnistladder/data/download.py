@@ -1,4 +1,4 @@
-"""Data sets of MNIST's shape, fetched by name through torchvision into the user's cache."""
+"""Data sets of MNIST's shape, downloaded by name through torchvision into the user's cache."""
 
 import zlib
 from typing import Any
@@ -9,7 +9,7 @@ from mnistladder import storage
 from mnistladder.data.datasets import HASH_FILE, Source, Split, cache_dir, hash_arrays, write_folder
 from mnistladder.errors import DataError
 
-# Name -> torchvision class, its arguments for the training and the test split
+# Name -> the class in torchvision, its arguments for the training split and for the test split
 DOWNLOADS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
     "fashion_mnist": ("FashionMNIST", {"train": True}, {"train": False}),
     "kmnist": ("KMNIST", {"train": True}, {"train": False}),
@@ -24,9 +24,10 @@ NAMES = ("mnist", *DOWNLOADS)
 
 
 def fetch(name: str) -> Source:
-    """Fetches a named set through torchvision and keeps it as four IDX files in the user's cache.
+    """Downloads a named data set through torchvision and stores it as four IDX files.
 
-    Raises DataError. torchvision checks the MD5 of what it fetches; we keep the hash of the arrays.
+    The files lie in the user's cache folder. torchvision checks the MD5 of every file; we store the
+    hash of the arrays beside them. Raises DataError if the download fails.
     """
     from torchvision import datasets
 
@@ -46,10 +47,10 @@ def fetch(name: str) -> Source:
     return Source(name, folder, sha256)
 
 
-def _from_torchvision(found: Any, name: str) -> Split:
-    images = found.data.numpy().astype(np.uint8)
-    targets = found.targets.numpy()
+def _from_torchvision(fetched: Any, name: str) -> Split:
+    images = fetched.data.numpy().astype(np.uint8)
+    targets = fetched.targets.numpy()
     labels = (targets[:, 0] if targets.ndim == 2 else targets).astype(np.uint8)
-    if name.startswith("emnist"):  # its files hold each image transposed
+    if name.startswith("emnist"):  # its files hold every image transposed
         images = images.transpose(0, 2, 1)
     return Split(np.ascontiguousarray(images), labels)

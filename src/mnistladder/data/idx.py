@@ -1,4 +1,4 @@
-"""IDX files: the format that MNIST comes in."""
+"""IDX, the file format of MNIST."""
 
 import io
 import mmap
@@ -13,19 +13,22 @@ Bytes = NDArray[np.uint8]
 
 
 def decode_idx(content: bytes | mmap.mmap, where: str) -> Bytes:
-    """An IDX file of unsigned bytes as an array. Raises DataError naming what does not fit."""
+    """The array in an IDX file of unsigned bytes. Raises DataError if it is not such a file."""
     if len(content) < 4 or content[:3] != b"\0\0\x08":
-        raise DataError(f"{where}: no IDX file of bytes; it starts with {content[:4].hex() or '-'}")
+        start = content[:4].hex() or "missing"
+        raise DataError(f"{where}: not an IDX file of bytes; its first bytes are {start}")
     axes = content[3]
     header = 4 + 4 * axes
     if axes not in (1, 3) or len(content) < header:
-        raise DataError(f"{where}: an IDX header of {axes} axes, expected 1 or 3")
+        raise DataError(
+            f"{where}: the IDX header has {axes} axes; expected 1 (labels) or 3 (images)"
+        )
     shape = struct.unpack(f">{axes}I", content[4:header])
     expected = int(np.prod(shape, dtype=object))
     if len(content) - header != expected:
         raise DataError(
-            f"{where}: the header promises {'x'.join(map(str, shape))} bytes, "
-            f"{len(content) - header} follow"
+            f"{where}: the header says {'x'.join(map(str, shape))} bytes, "
+            f"but {len(content) - header} bytes follow"
         )
     return np.frombuffer(content, np.uint8, offset=header).reshape(shape)
 

@@ -77,7 +77,7 @@ def _rebuilt(content: bytes) -> Ensemble:
         raise ValueError("it does not say how to build them")
     config, mistakes = check(json.loads(about["config"]))
     if config is None:
-        raise ValueError(f"its config is refused: {mistakes[0][1]}")
+        raise ValueError(f"its config is refused: {mistakes[0].message}")
     hashes = json.loads(about["weights_sha256"])
     weights = len(hashes) * sum(row.parameters for row in layer_table(config.model))
     if not 0 < weights * FLOAT_BYTES <= len(content):  # a line can describe more than fits memory

@@ -1,8 +1,8 @@
-"""Shapes and parameters of a network's layers, found without building it."""
+"""The shapes and parameters of a network's layers, computed without building the network."""
 
 from dataclasses import dataclass
 
-from mnistladder.model.layers import Layer, Shape, layer_name
+from mnistladder.model.layers import Layer, Shape, layer_name, show
 from mnistladder.task import CLASSES, INPUT_SHAPE
 
 
@@ -16,7 +16,7 @@ class LayerRow:
 
 
 class ShapeError(ValueError):
-    """A layer that does not fit what comes before it."""
+    """A layer cannot take the output of the layer before it; `index` is its place in the list."""
 
     def __init__(self, index: int, message: str) -> None:
         self.index = index
@@ -24,7 +24,11 @@ class ShapeError(ValueError):
 
 
 def layer_table(layers: tuple[Layer, ...], shape: Shape = INPUT_SHAPE) -> list[LayerRow]:
-    """Each layer's output shape and parameters, found without building it. Raises ShapeError."""
+    """Each layer's name, output shape and parameters for an input of shape `shape`.
+
+    Raises ShapeError if two layers do not fit together, or if the last one does not give one number
+    for each class.
+    """
     rows = []
     for index, layer in enumerate(layers):
         try:
@@ -36,7 +40,7 @@ def layer_table(layers: tuple[Layer, ...], shape: Shape = INPUT_SHAPE) -> list[L
     if shape != (CLASSES,):
         raise ShapeError(
             len(layers) - 1,
-            f"{layer_name(layers[-1])}: gives {'x'.join(map(str, shape))}, "
+            f"{layer_name(layers[-1])}: its output is {show(shape)}, "
             f"but the last layer must give {CLASSES} classes",
         )
     return rows
