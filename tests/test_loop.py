@@ -221,6 +221,14 @@ def test_run_epoch_gives_the_same_bits_each_time_and_others_with_another_dropout
     assert hashes[0] == hashes[1] != hashes[2]
 
 
+def test_dropout_draws_by_itself_after_an_epoch(digits):
+    config = small.tiny()
+    member = new_member(config)
+    run(config, member, epoch_of(digits, config), RATES)
+    images = digits[0].images.float()  # more than a batch
+    assert not torch.equal(member.network(images), member.network(images))
+
+
 def test_bfloat16_learns_nearly_the_same(digits):
     """Eight significant bits: the loss is that of float32 to about 1 %, the weights are not."""
     config, epoch = small.tiny(), epoch_of(digits, small.tiny())

@@ -12,6 +12,7 @@ from mnistladder.engine.devices import make_deterministic
 from mnistladder.engine.tensors import Images, load_digits
 from mnistladder.engine.train_state import TrainState
 from mnistladder.errors import UsageError
+from mnistladder.ladder.stages import Stage
 from mnistladder.model import layers
 from mnistladder.model.modules import Dropout
 
@@ -203,3 +204,16 @@ def test_layer_that_is_stackable_in_name_only_is_told():
     members = [TrainState.new(config, seed, STATISTICS, CPU) for seed in range(3)]
     with pytest.raises(UsageError, match=r"constants: \(2,\) alone, \(2,\) stacked"):
         stacking.join(config, members)
+
+
+def test_layer_that_draws_is_never_stacked(source):
+    class Quiet(layers.Relu):
+        pass
+
+    class Drawing(layers.Relu):
+        draws = True
+
+    for kind, expected in ((Quiet, True), (Drawing, False)):
+        config = small.tiny(model=(layers.Flatten(), kind(), layers.Dense(out=10)))
+        stage = Stage(config, 0, 1, source)
+        assert stage.is_stackable is expected

@@ -29,19 +29,27 @@ def _has_mps() -> bool:
     return torch.backends.mps.is_available()
 
 
-def make_deterministic() -> None:
-    """One thread, full float32, deterministic kernels: the same bits on every run of one machine.
+def make_thread_deterministic() -> None:
+    """The flags that every thread has for itself; a thread that computes sets them first.
 
     On a CPU the bits depend on the number of threads, so it is always one; two processes with one
     thread each are faster than one with two. Denormals are flushed: Adam's moments decay into them.
-    To be called before the first product of matrices: MKL reads its setting then.
     """
+    torch.set_num_threads(1)
+    torch.set_flush_denormal(True)
+
+
+def make_deterministic() -> None:
+    """One thread, full float32, deterministic kernels: the same bits on every run of one machine.
+
+    A process calls it once it begins to train, to evaluate or to measure its speed, before the
+    first product of matrices: MKL reads its setting then. The flags belong to the process and stay.
+    """
+    make_thread_deterministic()
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     if not environment.cpu_name().startswith("Intel"):
         # Elsewhere MKL takes another kernel, with other bits, by where in memory a matrix starts.
         os.environ.setdefault("MKL_CBWR", "AUTO")
-    torch.set_num_threads(1)
-    torch.set_flush_denormal(True)
     torch.set_deterministic_debug_mode("error")  # the other way to say it imports a compiler, 1 s
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # 3 % of a step
     torch.backends.cudnn.benchmark = False

@@ -26,6 +26,11 @@ def steps_per_epoch(count: int, real_per_batch: int, pseudo_per_batch: int = 0) 
     return full + (rest > 0 and rest + pseudo_per_batch > 1)
 
 
+def steps_of(images: int, batch_size: int) -> int:
+    """Batches that hold so many images, pool images counted."""
+    return -(-images // batch_size)
+
+
 def mixed_order(
     count: int, pool: int, config: spec.Config, phase: spec.Phase, seed: int, epoch: int
 ) -> Tensor:

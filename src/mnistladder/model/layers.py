@@ -30,10 +30,16 @@ Initializer = Literal[
 
 
 class Layer(BaseModel):
-    """Base of all layers; a third-party layer derives from it and is named by an entry point."""
+    """Base of all layers; a third-party layer derives from it and is named by an entry point.
+
+    A layer whose module draws random numbers in training from torch's global generators must say
+    `draws = True`. Its networks then train one by one, each with a stream of its own, so that no
+    network's bits depend on another network.
+    """
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
     stackable: ClassVar[bool] = False  # whether `stacked` gives what it says
+    draws: ClassVar[bool] = False  # whether its module draws random numbers by itself
 
     def output_shape(self, shape: Shape) -> Shape:
         """The shape that leaves, given the shape that enters. Raises ValueError if it can't."""
