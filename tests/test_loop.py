@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from mnistladder.config.spec import Adam, AdamW, Augment, Sgd
+from mnistladder.config.spec import Adadelta, Adam, AdamW, Augment, RmsProp, Sgd
 from mnistladder.data import datasets
 from mnistladder.engine import inputs, loop, optim, stacking
 from mnistladder.engine.tensors import Images
@@ -152,14 +152,29 @@ def vector(parameters):
     return torch.cat([parameter.detach().flatten() for parameter in parameters])
 
 
+KINDS = {
+    "adam": torch.optim.Adam,
+    "adamw": torch.optim.AdamW,
+    "sgd": torch.optim.SGD,
+    "rmsprop": torch.optim.RMSprop,
+    "adadelta": torch.optim.Adadelta,
+}
+GROUP_KEYS = ("betas", "eps", "weight_decay", "momentum", "alpha", "centered", "rho")
+
+
 def plain_epoch(member, config, epoch, rates):
     """The loop as a textbook has it, each parameter on its own."""
     built = member.network.train()
     copies = [nn.Parameter(part.detach().clone()) for part in built.parameters()]
-    kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torch.optim.SGD}
-    [group] = member.optimizer.param_groups
-    options = {k: group[k] for k in ("betas", "eps", "weight_decay", "momentum") if k in group}
-    optimizer = kind[config.optimizer.name](copies, lr=1.0, **options)
+    group = member.optimizer.param_groups[0]
+    options = {k: group[k] for k in GROUP_KEYS if k in group}
+    decaying, exempt = [], []
+    for (name, _), copy in zip(built.named_parameters(), copies, strict=True):
+        kind = "norm" if "batchnorm" in name else name.split(".")[-1]
+        (exempt if kind in config.optimizer.no_decay else decaying).append(copy)
+    groups = [{"params": decaying}, {"params": exempt, "weight_decay": 0.0}]
+    groups = groups if exempt else groups[:1]
+    optimizer = KINDS[config.optimizer.name](groups, lr=1.0, **options)
     losses = []
     for step, rate in enumerate(rates):
         part = slice(64 * step, 64 * step + 64)
@@ -168,7 +183,8 @@ def plain_epoch(member, config, epoch, rates):
         loss = functional.cross_entropy(logits, epoch.labels[part])
         optimizer.zero_grad()
         loss.backward()
-        optimizer.param_groups[0]["lr"] = rate
+        for group in optimizer.param_groups:
+            group["lr"] = rate
         optimizer.step()
         losses.append(loss.detach() * len(epoch.labels[part]))
     return sum(losses) / len(epoch.labels), vector(copies)
@@ -195,7 +211,11 @@ def run(config, member, epoch, rates, clip_norm=None):
 RATES = [1e-2 / (1 + step) for step in range(8)]
 
 
-@pytest.mark.parametrize("optimizer", [Adam(), AdamW(), Sgd(momentum=0.9)], ids=lambda o: o.name)
+@pytest.mark.parametrize(
+    "optimizer",
+    [Adam(), AdamW(), Sgd(momentum=0.9), RmsProp(eps=1e-3, centered=True), Adadelta()],
+    ids=lambda o: o.name,
+)
 def test_run_epoch_equals_a_plain_loop(digits, optimizer):
     model = tuple(layer for layer in small.LAYERS if not isinstance(layer, Dropout))
     config = small.tiny(optimizer=optimizer, model=model)
@@ -207,6 +227,27 @@ def test_run_epoch_equals_a_plain_loop(digits, optimizer):
     assert (weights - expected).abs().max() < 1e-5
     _, other = plain_epoch(new_member(config), config, epoch, RATES[::-1])
     assert (weights - other).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("kinds", [(), ("bias",), ("norm",), ("bias", "norm")], ids=str)
+@pytest.mark.parametrize(
+    "optimizer",
+    [Adam(), AdamW(), Sgd(momentum=0.9), RmsProp(eps=1e-3), Adadelta()],
+    ids=lambda o: o.name,
+)
+def test_weight_decay_leaves_out_what_real_parameter_groups_leave_out(digits, optimizer, kinds):
+    model = tuple(layer for layer in small.LAYERS if not isinstance(layer, Dropout))
+    chosen = type(optimizer)(**{**optimizer.model_dump(), "weight_decay": 0.5, "no_decay": kinds})
+    config = small.tiny(optimizer=chosen, model=model)
+    epoch = epoch_of(digits, config)
+    _, weights = run(config, new_member(config), epoch, RATES)
+    _, expected = plain_epoch(new_member(config), config, epoch, RATES)
+    assert (weights - expected).abs().max() < 1e-5
+    without = chosen.model_copy(update={"no_decay": () if kinds else ("bias",)})
+    _, other = plain_epoch(
+        new_member(config), config.model_copy(update={"optimizer": without}), epoch, RATES
+    )
+    assert (weights - other).abs().max() > 1e-4
 
 
 def test_run_epoch_gives_the_same_bits_each_time_and_others_with_another_dropout_stream(digits):

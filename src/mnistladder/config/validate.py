@@ -9,15 +9,13 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from mnistladder.config.spec import (
-    Adam,
-    AdamW,
+    OPTIMIZERS,
     Augment,
     Config,
     Expected,
     Phase,
     Published,
     Ramp,
-    Sgd,
 )
 from mnistladder.errors import CorruptError
 from mnistladder.model.layers import LAYERS, BatchNorm, Layer, find_layer, installed_layers
@@ -38,7 +36,7 @@ _EXPECTED = {  # pydantic's error types in words of YAML
     "model_type": "a mapping",
     "tuple_type": "a list",
     "too_short": "at least one entry",
-    "union_tag_not_found": "a `name`, one of `adam`, `adamw`, `sgd`",
+    "union_tag_not_found": f"a `name`, one of {', '.join(f'`{name}`' for name in OPTIMIZERS)}",
     "model_attributes_type": "a mapping with a `name`",
     "invalid_key": "keys that are words",
 }
@@ -47,11 +45,10 @@ _PARTS: dict[str, type[BaseModel]] = {  # the models inside a config, by their k
     "phases": Phase,
     "lr": Ramp,
     "augment": Augment,
-    "optimizer": Adam,
+    "optimizer": OPTIMIZERS["adam"],
     "published": Published,
     "expect": Expected,
 }
-_OPTIMIZERS: dict[str, type[BaseModel]] = {"adam": Adam, "adamw": AdamW, "sgd": Sgd}
 
 Path = tuple[str | int, ...]
 Mistake = tuple[Path, str, bool]  # path, message, whether the key itself is wrong
@@ -182,7 +179,7 @@ def _known_keys(kind: type[BaseModel], path: Path, data: Any) -> list[str]:
     parents = [part for part in path[:-1] if isinstance(part, str)]
     if kind is Config and parents:
         chosen = data["optimizer"].get("name", "adam") if parents[-1] == "optimizer" else ""
-        kind = _OPTIMIZERS.get(chosen) or _PARTS[parents[-1]]
+        kind = OPTIMIZERS.get(chosen) or _PARTS[parents[-1]]
     return sorted(field.alias or name for name, field in kind.model_fields.items())
 
 

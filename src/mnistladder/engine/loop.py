@@ -39,7 +39,8 @@ def run_epoch(
             member.backward(losses.sum())
             if clip_norm is not None:
                 nn.utils.clip_grad_norm_(weights, clip_norm)
-            optimizer.param_groups[0]["lr"] = rate
+            for group in optimizer.param_groups:
+                group["lr"] = rate
             optimizer.step()
             total += losses.detach() * len(labels)
     return total / len(epochs[0])
