@@ -211,21 +211,28 @@ def run(config, member, epoch, rates, clip_norm=None):
 RATES = [1e-2 / (1 + step) for step in range(8)]
 
 
+def rates_of(optimizer):
+    """Rates that move the weights as far with each optimizer: Adadelta's own is 1."""
+    return [100 * rate for rate in RATES] if optimizer.name == "adadelta" else RATES
+
+
+
 @pytest.mark.parametrize(
     "optimizer",
     [Adam(), AdamW(), Sgd(momentum=0.9), RmsProp(eps=1e-3, centered=True), Adadelta()],
     ids=lambda o: o.name,
 )
 def test_run_epoch_equals_a_plain_loop(digits, optimizer):
+    rates = rates_of(optimizer)
     model = tuple(layer for layer in small.LAYERS if not isinstance(layer, Dropout))
     config = small.tiny(optimizer=optimizer, model=model)
     epoch = epoch_of(digits, config)
     epoch = Images(epoch.images[:500], epoch.labels[:500])  # the last batch is short
-    loss, weights = run(config, new_member(config), epoch, RATES)
-    expected_loss, expected = plain_epoch(new_member(config), config, epoch, RATES)
+    loss, weights = run(config, new_member(config), epoch, rates)
+    expected_loss, expected = plain_epoch(new_member(config), config, epoch, rates)
     assert loss.item() == pytest.approx(expected_loss.item(), rel=1e-5)
     assert (weights - expected).abs().max() < 1e-5
-    _, other = plain_epoch(new_member(config), config, epoch, RATES[::-1])
+    _, other = plain_epoch(new_member(config), config, epoch, rates[::-1])
     assert (weights - other).abs().max() > 1e-3
 
 
@@ -236,12 +243,13 @@ def test_run_epoch_equals_a_plain_loop(digits, optimizer):
     ids=lambda o: o.name,
 )
 def test_weight_decay_leaves_out_what_real_parameter_groups_leave_out(digits, optimizer, kinds):
+    rates = rates_of(optimizer)
     model = tuple(layer for layer in small.LAYERS if not isinstance(layer, Dropout))
     chosen = type(optimizer)(**{**optimizer.model_dump(), "weight_decay": 0.5, "no_decay": kinds})
     config = small.tiny(optimizer=chosen, model=model)
     epoch = epoch_of(digits, config)
-    _, weights = run(config, new_member(config), epoch, RATES)
-    _, expected = plain_epoch(new_member(config), config, epoch, RATES)
+    _, weights = run(config, new_member(config), epoch, rates)
+    _, expected = plain_epoch(new_member(config), config, epoch, rates)
     assert (weights - expected).abs().max() < 1e-5
     without = chosen.model_copy(update={"no_decay": () if kinds else ("bias",)})
     _, other = plain_epoch(
