@@ -216,7 +216,6 @@ def rates_of(optimizer):
     return [100 * rate for rate in RATES] if optimizer.name == "adadelta" else RATES
 
 
-
 @pytest.mark.parametrize(
     "optimizer",
     [Adam(), AdamW(), Sgd(momentum=0.9), RmsProp(eps=1e-3, centered=True), Adadelta()],
