@@ -6,6 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from mnistladder.config.sizes import epoch_size
 from mnistladder.config.spec import Adadelta, Adam, AdamW, Augment, RmsProp, Sgd
 from mnistladder.data import datasets
 from mnistladder.engine import inputs, loop, optim, stacking
@@ -25,27 +26,6 @@ def digits(digits_dir):
         Images(torch.from_numpy(s.images.copy())[:, None], torch.from_numpy(s.labels.copy()).long())
         for s in (found.train, found.test)
     ]
-
-
-@pytest.mark.parametrize(
-    ("count", "real", "steps"),
-    [
-        (512, 64, 8),
-        (513, 64, 8),
-        (514, 64, 9),
-        (63, 64, 1),
-        (2, 64, 1),
-        (60_000, 48, 1250),
-        (7, 2, 3),
-        (8, 2, 4),
-    ],
-)
-def test_last_batch_is_short_but_never_a_single_image(count, real, steps):
-    assert inputs.steps_per_epoch(count, real) == steps
-
-
-def test_batches_of_one_real_image_are_as_many_as_images():
-    assert inputs.steps_per_epoch(10, 1) == 10
 
 
 def test_one_real_image_in_each_batch_is_mixed():
@@ -73,7 +53,8 @@ def test_mixed_order_has_each_training_image_once_and_16_of_the_pool_in_each_64(
     batches = found.split(64)
     assert all((batch >= count).sum() == 16 for batch in batches)
     assert all(len(batch) == 64 for batch in batches[:-1])
-    assert len(batches) == inputs.steps_per_epoch(count, 48)
+    assert len(batches) == epoch_size(count, 64, 16).steps
+    assert len(found) == epoch_size(count, 64, 16).images
 
 
 @pytest.mark.parametrize("pool", [256, 100, 7])

@@ -4,15 +4,14 @@ from collections.abc import Iterable
 from math import prod
 
 from mnistladder.config.recipe import recipe
+from mnistladder.config.sizes import EVALUATED, PART
 from mnistladder.config.spec import Config
 from mnistladder.model.layers import Conv, Dense
 from mnistladder.model.shapes import layer_table
 from mnistladder.sealed import Record, digest
 from mnistladder.task import INPUT_SHAPE
 
-PART = 1024  # images of each network that are made at a time in training
 OPTIMIZER_MIB = 150  # what torch loads when the first optimizer is made
-EVALUATED = 500  # images at a time, as `predict` does
 OVERHEAD = 50_000  # multiply-adds that an image costs besides: fetching it, small layers
 
 

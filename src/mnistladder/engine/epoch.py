@@ -8,6 +8,7 @@ from typing import NamedTuple
 import torch
 
 from mnistladder.config import schedule
+from mnistladder.config.sizes import epoch_size
 from mnistladder.config.spec import Config, Phase
 from mnistladder.engine import inputs, loop, optim, stacking
 from mnistladder.engine.second_core import SecondCore
@@ -64,9 +65,9 @@ def train_epoch(
         inputs.assemble_epoch(images, one.pool, config, plan.phase, one.seed, plan.epoch)
         for one in together
     ]
-    count, device = len(epochs[0]), images.images.device
-    steps = inputs.steps_of(count, config.batch_size)
-    rates = schedule.learning_rates(plan.phase, plan.epoch_of_phase, steps)
+    size = epoch_size(len(images), config.batch_size, plan.phase.pseudo_per_batch)
+    rates = schedule.learning_rates(plan.phase, plan.epoch_of_phase, size.steps)
+    device = images.images.device
     generators = [inputs.stream(one.seed, "dropout", plan.epoch, device) for one in together]
     states = [one.state for one in together]
     joined = stacking.join(config, states)
@@ -84,7 +85,7 @@ def train_epoch(
             config.clip_norm,
         )
     stacking.split(joined, states)
-    return TrainedEpoch(losses.tolist()[: len(learners)], count, rates)
+    return TrainedEpoch(losses.tolist()[: len(learners)], size.images, rates)
 
 
 @contextmanager

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from mnistladder.config import spec
-from mnistladder.config.cost import PART
+from mnistladder.config.sizes import PART, epoch_size
 from mnistladder.engine import augment
 from mnistladder.engine.augment import Distortions
 from mnistladder.engine.tensors import Images
@@ -21,17 +21,6 @@ def stream(
     return torch.Generator(device).manual_seed(derive_seed(seed, purpose, epoch))
 
 
-def steps_per_epoch(count: int, real_per_batch: int, pseudo_per_batch: int = 0) -> int:
-    """Batches of one pass; the last one may be short, but a single image cannot be normalised."""
-    full, rest = divmod(count, real_per_batch)
-    return full + (rest > 0 and rest + pseudo_per_batch > 1)
-
-
-def steps_of(images: int, batch_size: int) -> int:
-    """Batches that hold so many images, pool images counted."""
-    return -(-images // batch_size)
-
-
 def mixed_order(
     count: int, pool: int, config: spec.Config, phase: spec.Phase, seed: int, epoch: int
 ) -> Tensor:
@@ -42,7 +31,7 @@ def mixed_order(
     """
     pseudo = phase.pseudo_per_batch
     real = config.batch_size - pseudo
-    steps = steps_per_epoch(count, real, pseudo)
+    steps, _ = epoch_size(count, config.batch_size, pseudo)
     order = torch.randperm(count, generator=stream(seed, "order", epoch))[: steps * real]
     if not pseudo:
         return order

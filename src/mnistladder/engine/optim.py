@@ -9,9 +9,9 @@ from torch.nn import functional
 from mnistladder.config import spec
 from mnistladder.config.optimizers import ParameterKind
 from mnistladder.engine.joined_weights import JoinedWeights
+from mnistladder.task import LEAST_PROBABILITY
 
 Loss = Callable[[Tensor, Tensor], Tensor]
-KERAS_EPSILON = 1e-7
 NORMALISATIONS = (
     nn.modules.batchnorm._NormBase,  # batch and instance normalisation
     nn.GroupNorm,
@@ -27,7 +27,8 @@ def clipped_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
     """
     shares = logits.softmax(1)
     shares = shares / shares.sum(1, keepdim=True)
-    return functional.nll_loss(shares.clamp(KERAS_EPSILON, 1 - KERAS_EPSILON).log(), labels)
+    clipped = shares.clamp(LEAST_PROBABILITY, 1 - LEAST_PROBABILITY)
+    return functional.nll_loss(clipped.log(), labels)
 
 
 def make_loss(config: spec.Config) -> Loss:

@@ -53,6 +53,11 @@ class TrainState:
         return cls(built, joined, optimizer, getattr(torch, config.precision))
 
     @property
+    def evaluated(self) -> nn.Module:
+        """The network that is scored, hashed and exported: here the one in training."""
+        return self.network
+
+    @property
     def weights(self) -> nn.Parameter:
         """All weights as one tensor, whose gradient is that of the loss."""
         return self.joined.values

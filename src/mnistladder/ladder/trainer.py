@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from mnistladder import environment, storage
-from mnistladder.engine import evaluate, optim
+from mnistladder.engine import evaluate
 from mnistladder.engine.epoch import EpochPlan, Learner, TrainedEpoch, train_epoch
 from mnistladder.engine.second_core import SecondCore
 from mnistladder.engine.tensors import Digits, Images, load_digits
@@ -161,7 +161,7 @@ class Trainer:
     def _finish(self, trainee: Trainee, digits: Digits) -> None:
         probabilities = trainee.probabilities
         if probabilities is None:  # killed between the last epoch and the record
-            probabilities = evaluate.probabilities(trainee.member.network, digits.test.images)
+            probabilities = evaluate.probabilities(trainee.member.evaluated, digits.test.images)
         about = _about(trainee, digits, self.device)
         stage, found = trainee.stage, probabilities.cpu().numpy()
         self.store.finish(stage.key, stage.seed, stage.config, trainee.progress, found, about)
@@ -179,16 +179,16 @@ def _next_together(trainees: list[Trainee]) -> list[Trainee]:
 def _evaluate(trainee: Trainee, digits: Digits, loss: float) -> dict[str, Any]:
     """The part of a history row that scores the trained network. Raises DivergedError."""
     start = time.perf_counter()
-    trainee.probabilities = evaluate.probabilities(trainee.member.network, digits.test.images)
-    errors, test_loss = _score(trainee.probabilities, digits.test.labels)
-    for kind, value in (("loss", loss), ("test loss", test_loss)):
+    trainee.probabilities = evaluate.probabilities(trainee.member.evaluated, digits.test.images)
+    score = evaluate.score(trainee.probabilities, digits.test.labels)
+    for kind, value in (("loss", loss), ("test loss", score.loss)):
         if not math.isfinite(value):
             where = f"epoch {trainee.epoch + 1}, phase {trainee.stage.position(trainee.epoch)[0]}"
             raise DivergedError(f"{where}: the {kind} is {value}; lower its `lr`")
     return {
         "loss": loss,
-        "test_loss": test_loss,
-        "test_errors": errors,
+        "test_loss": score.loss,
+        "test_errors": score.errors,
         "eval_s": round(time.perf_counter() - start, 3),
     }
 
@@ -205,12 +205,6 @@ def _about_epoch(trainee: Trainee, trained: TrainedEpoch, train_s: float) -> dic
     }
 
 
-def _score(probabilities: Tensor, labels: Tensor) -> tuple[int, float]:
-    errors = (probabilities.argmax(1) != labels).sum().item()
-    of_truth = probabilities.gather(1, labels[:, None]).clamp_min(optim.KERAS_EPSILON)
-    return int(errors), -of_truth.log().mean().item()
-
-
 def _about(trainee: Trainee, digits: Digits, device: torch.device) -> dict[str, Any]:
     """What the record says of how the stage was trained; times are sums over all its sittings."""
     stage, progress = trainee.stage, trainee.progress
@@ -222,7 +216,7 @@ def _about(trainee: Trainee, digits: Digits, device: torch.device) -> dict[str, 
         "train_s": round(train_s, 3),
         "total_s": round(train_s + sum(row["eval_s"] for row in history), 3),
         "test_errors": history[-1]["test_errors"],
-        "weights_sha256": hash_weights(trainee.member.network),
+        "weights_sha256": hash_weights(trainee.member.evaluated),
         "data": {"name": stage.source.name, "sha256": stage.source.sha256},
         "test_images": len(digits.test),
         "resumed": progress.resumed,
