@@ -8,6 +8,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from mnistladder.config.loading import load_rung
+from mnistladder.config.schedule import learning_rates
 from mnistladder.config.spec import OPTIMIZERS, Adadelta, Adam, AdamW, RmsProp, Sgd
 from mnistladder.engine import optim
 from mnistladder.engine.joined_weights import join_weights
@@ -130,3 +132,29 @@ def test_parameters_without_decay_are_those_of_the_kinds(kinds, expected, member
         built = network.build_stacked(small.LAYERS, members)
     exempt = optim.without_decay(built, kinds)
     assert {name for name, p in built.named_parameters() if p in exempt} == expected
+
+
+MNIST_EXAMPLE = """
+title: PyTorch's MNIST example
+model: [flatten, dense: {out: 10}]
+optimizer: {name: adadelta}
+batch_size: 64
+phases:
+  - epochs: 14
+    lr: {from: 1.0, to: 0.009688901040699992, shape: exponential, per: epoch}  # 0.7 ** 13
+"""
+
+
+def test_rate_that_falls_by_a_factor_each_epoch_is_that_of_torch(tmp_path):
+    """The example's schedule: Adadelta from 1.0, times 0.7 after each of its 14 epochs."""
+    path = tmp_path / "example.yaml"
+    path.write_text(MNIST_EXAMPLE)
+    [phase] = load_rung(str(path)).config.phases
+    optimizer = Adadelta().build([nn.Parameter(torch.ones(3))])
+    optimizer.param_groups[0]["lr"] = 1.0
+    theirs = torch.optim.lr_scheduler.StepLR(optimizer, step_size=1, gamma=0.7)
+    for epoch in range(14):
+        expected = [optimizer.param_groups[0]["lr"]] * 3
+        assert learning_rates(phase, epoch, 3) == pytest.approx(expected, rel=1e-12)
+        optimizer.step()
+        theirs.step()

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from math import prod
 
 from mnistladder.config.recipe import recipe
-from mnistladder.config.sizes import EVALUATED, PART
+from mnistladder.config.sizes import EVALUATED, PART, epoch_size
 from mnistladder.config.spec import Config
 from mnistladder.model.layers import Conv, Dense
 from mnistladder.model.shapes import layer_table
@@ -38,11 +38,11 @@ def activation_bytes(config: Config) -> int:
 
 def images_to_train(config: Config, count: int = 60_000) -> int:
     """Images, repeats counted, that all members see; `count` is the training set's size."""
-    total = 0.0
-    for phase in config.phases:
-        real = config.batch_size - phase.pseudo_per_batch
-        total += phase.epochs * count * config.batch_size / real
-    return round(total * config.members)
+    each = (
+        phase.epochs * epoch_size(count, config.batch_size, phase.pseudo_per_batch).images
+        for phase in config.phases
+    )
+    return config.members * sum(each)
 
 
 def images_per_second(config: Config, results: Iterable[Record]) -> float | None:

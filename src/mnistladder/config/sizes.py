@@ -3,9 +3,7 @@
 from typing import NamedTuple
 
 PART = 1024  # images of each network that are made at a time in training
-EVALUATED = (
-    500  # images at a time in evaluation; fastest on a CPU among 250 to 2000; changes no bit
-)
+EVALUATED = 500  # images at a time in evaluation: the fastest on a CPU; changes no result
 
 
 class EpochSize(NamedTuple):
