@@ -58,18 +58,11 @@ def train_epoch(
     A `stacked` network alone trains beside its twin, because its bits must stay those of a stack.
     Raises UsageError for layers that cannot be stacked.
     """
-    config, together = plan.config, learners
-    if stacked and len(learners) == 1:
-        together = [*learners, *learners]
-    epochs = [
-        inputs.assemble_epoch(images, one.pool, config, plan.phase, one.seed, plan.epoch)
-        for one in together
-    ]
+    config, device = plan.config, images.images.device
+    together = [*learners, *learners] if stacked and len(learners) == 1 else learners
     size = epoch_size(len(images), config.batch_size, plan.phase.pseudo_per_batch)
     rates = schedule.learning_rates(plan.phase, plan.epoch_of_phase, size.steps)
-    device = images.images.device
-    generators = [inputs.stream(one.seed, "dropout", plan.epoch, device) for one in together]
-    states = [one.state for one in together]
+    states = [learner.state for learner in together]
     joined = stacking.join(config, states)
     with (
         _layers_stream(plan, learners[0].seed, device, alone=len(together) == 1),
@@ -78,14 +71,21 @@ def train_epoch(
         losses = loop.run_epoch(
             joined,
             optim.make_loss(config),
-            epochs,
+            [_inputs(plan, learner, images) for learner in together],
             config.batch_size,
             rates,
-            generators,
+            [inputs.stream(learner.seed, "dropout", plan.epoch, device) for learner in together],
             config.clip_norm,
-        )
+        ).tolist()
     stacking.split(joined, states)
-    return TrainedEpoch(losses.tolist()[: len(learners)], size.images, rates)
+    return TrainedEpoch(losses[: len(learners)], size.images, rates)
+
+
+def _inputs(plan: EpochPlan, learner: Learner, images: Images) -> inputs.Epoch:
+    """What a network sees in the epoch."""
+    return inputs.assemble_epoch(
+        images, learner.pool, plan.config, plan.phase, learner.seed, plan.epoch
+    )
 
 
 @contextmanager
