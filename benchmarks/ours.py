@@ -5,6 +5,7 @@ import os
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -65,13 +66,12 @@ def timed(job: Job, ready: Callable[[], object], overlap: SecondCore | None) -> 
     with tempfile.TemporaryDirectory() as folder:
         digits = load_digits(datasets.find("mnist"), Path(folder), CPU)
     members = [TrainState.new(config, seed, digits.statistics, CPU) for seed in range(job.stack)]
-    if overlap:
-        overlap.attach(members[0])
-    epoch(members, digits, config, job.warmup * job.batch, 0)
-    ready()
-    started = time.perf_counter()
-    epoch(members, digits, config, job.steps * job.batch, 1)
-    return started, time.perf_counter()
+    with overlap.lent_to(members[0]) if overlap else nullcontext():
+        epoch(members, digits, config, job.warmup * job.batch, 0)
+        ready()
+        started = time.perf_counter()
+        epoch(members, digits, config, job.steps * job.batch, 1)
+        return started, time.perf_counter()
 
 
 def worker(core: int, job: Job, barrier: Any, results: Any) -> None:

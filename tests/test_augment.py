@@ -8,7 +8,8 @@ import torch
 
 from mnistladder.config.spec import Augment
 from mnistladder.data import datasets
-from mnistladder.engine.augment import draw_maps, warp
+from mnistladder.engine import augment
+from mnistladder.engine.augment import Affine, draw_maps, warp
 
 ALL = Augment(rotate_deg=10, shear_deg=5.73, zoom=0.1, shift_px=2)
 CENTRE = 13.5
@@ -166,3 +167,29 @@ def test_axes_are_drawn_on_their_own():
 def test_draw_is_decided_by_its_generator():
     assert torch.equal(draw_maps(ALL, 5, generator(1)), draw_maps(ALL, 5, generator(1)))
     assert not torch.equal(draw_maps(ALL, 5, generator(1)), draw_maps(ALL, 5, generator(2)))
+
+
+def test_affine_distortion_is_its_maps_and_can_be_taken_in_parts():
+    images = torch.randint(0, 256, (12, 1, 28, 28), dtype=torch.uint8)
+    whole = Affine.draw(ALL, 12, generator())
+    expected = warp(images, draw_maps(ALL, 12, generator()), ALL.interpolation)
+    assert torch.equal(whole.apply(images), expected)
+    assert torch.equal(whole.part(slice(3, 7)).apply(images[3:7]), expected[3:7])
+    places = torch.tensor([5, 0])
+    assert torch.equal(whole.part(places).apply(images[places]), expected[places])
+    assert not torch.equal(whole.part(slice(0, 4)).apply(images[3:7]), expected[3:7])
+
+
+class Inverted(Affine):
+    """A second augmentation, as somebody may add it."""
+
+    def apply(self, images):
+        return 255 - images.float()
+
+
+def test_augmentation_is_its_class_and_one_registry_line(monkeypatch):
+    images = torch.randint(0, 256, (4, 1, 28, 28), dtype=torch.uint8)
+    alone = augment.apply(images, augment.draw(ALL, 4, generator()))
+    monkeypatch.setattr(augment, "AUGMENTATIONS", (Affine, Inverted))
+    assert torch.equal(augment.apply(images, augment.draw(ALL, 4, generator())), 255 - alone)
+    assert augment.apply(images, ()) is images

@@ -1,9 +1,12 @@
 """Probabilities, and nothing else changed by asking for them."""
 
+import math
+
 import pytest
 import small
 import torch
 
+from mnistladder.config.sizes import EVALUATED
 from mnistladder.data import datasets
 from mnistladder.engine import evaluate
 from mnistladder.engine.train_state import hash_weights
@@ -32,7 +35,7 @@ def test_probabilities_are_the_softmax_of_the_network_in_evaluation(built, image
 def test_more_images_than_a_batch_give_a_row_each(built, images):
     found = evaluate.probabilities(built, images)
     assert found.shape == (512, 10)
-    assert len(images) > evaluate.BATCH
+    assert len(images) > EVALUATED
     assert torch.allclose(found[-12:], evaluate.probabilities(built, images[-12:]), atol=1e-6)
 
 
@@ -48,3 +51,11 @@ def test_evaluation_changes_no_weight_no_buffer_and_no_random_stream(built, imag
 
 def test_probabilities_carry_no_gradient(built, images):
     assert not evaluate.probabilities(built, images[:4]).requires_grad
+
+
+def test_score_counts_errors_and_takes_no_probability_below_the_least():
+    found = torch.tensor([[0.9, 0.1, 0.0], [0.25, 0.5, 0.25], [1.0, 0.0, 0.0]])
+    score = evaluate.score(found, torch.tensor([0, 0, 2]))
+    assert score.errors == 2
+    expected = -(math.log(0.9) + math.log(0.25) + math.log(1e-7)) / 3
+    assert score.loss == pytest.approx(expected, rel=1e-6)

@@ -18,6 +18,7 @@ from safetensors import torch as safetensors
 
 from mnistladder.config.loading import load_rung, shipped_names
 from mnistladder.config.recipe import recipe, resolved
+from mnistladder.config.sizes import EVALUATED
 from mnistladder.data import datasets
 from mnistladder.engine import export
 from mnistladder.engine.train_state import hash_weights, join_weights
@@ -54,7 +55,7 @@ def made(config, members=1):
 @pytest.fixture(scope="module")
 def images():
     """A batch of the readers, and a single image."""
-    return MNIST.load().test.images[: export.BATCH + 1]
+    return MNIST.load().test.images[: EVALUATED + 1]
 
 
 def said(networks, images):

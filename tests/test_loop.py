@@ -6,7 +6,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from mnistladder.config.spec import Adam, AdamW, Augment, Sgd
+from mnistladder.config.sizes import epoch_size
+from mnistladder.config.spec import Adadelta, Adam, AdamW, Augment, RmsProp, Sgd
 from mnistladder.data import datasets
 from mnistladder.engine import inputs, loop, optim, stacking
 from mnistladder.engine.tensors import Images
@@ -25,27 +26,6 @@ def digits(digits_dir):
         Images(torch.from_numpy(s.images.copy())[:, None], torch.from_numpy(s.labels.copy()).long())
         for s in (found.train, found.test)
     ]
-
-
-@pytest.mark.parametrize(
-    ("count", "real", "steps"),
-    [
-        (512, 64, 8),
-        (513, 64, 8),
-        (514, 64, 9),
-        (63, 64, 1),
-        (2, 64, 1),
-        (60_000, 48, 1250),
-        (7, 2, 3),
-        (8, 2, 4),
-    ],
-)
-def test_last_batch_is_short_but_never_a_single_image(count, real, steps):
-    assert inputs.steps_per_epoch(count, real) == steps
-
-
-def test_batches_of_one_real_image_are_as_many_as_images():
-    assert inputs.steps_per_epoch(10, 1) == 10
 
 
 def test_one_real_image_in_each_batch_is_mixed():
@@ -73,7 +53,8 @@ def test_mixed_order_has_each_training_image_once_and_16_of_the_pool_in_each_64(
     batches = found.split(64)
     assert all((batch >= count).sum() == 16 for batch in batches)
     assert all(len(batch) == 64 for batch in batches[:-1])
-    assert len(batches) == inputs.steps_per_epoch(count, 48)
+    assert len(batches) == epoch_size(count, 64, 16).steps
+    assert len(found) == epoch_size(count, 64, 16).images
 
 
 @pytest.mark.parametrize("pool", [256, 100, 7])
@@ -152,14 +133,29 @@ def vector(parameters):
     return torch.cat([parameter.detach().flatten() for parameter in parameters])
 
 
+KINDS = {
+    "adam": torch.optim.Adam,
+    "adamw": torch.optim.AdamW,
+    "sgd": torch.optim.SGD,
+    "rmsprop": torch.optim.RMSprop,
+    "adadelta": torch.optim.Adadelta,
+}
+GROUP_KEYS = ("betas", "eps", "weight_decay", "momentum", "alpha", "centered", "rho")
+
+
 def plain_epoch(member, config, epoch, rates):
     """The loop as a textbook has it, each parameter on its own."""
     built = member.network.train()
     copies = [nn.Parameter(part.detach().clone()) for part in built.parameters()]
-    kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torch.optim.SGD}
-    [group] = member.optimizer.param_groups
-    options = {k: group[k] for k in ("betas", "eps", "weight_decay", "momentum") if k in group}
-    optimizer = kind[config.optimizer.name](copies, lr=1.0, **options)
+    group = member.optimizer.param_groups[0]
+    options = {k: group[k] for k in GROUP_KEYS if k in group}
+    decaying, exempt = [], []
+    for (name, _), copy in zip(built.named_parameters(), copies, strict=True):
+        kind = "norm" if "batchnorm" in name else name.split(".")[-1]
+        (exempt if kind in config.optimizer.no_decay else decaying).append(copy)
+    groups = [{"params": decaying}, {"params": exempt, "weight_decay": 0.0}]
+    groups = groups if exempt else groups[:1]
+    optimizer = KINDS[config.optimizer.name](groups, lr=1.0, **options)
     losses = []
     for step, rate in enumerate(rates):
         part = slice(64 * step, 64 * step + 64)
@@ -168,7 +164,8 @@ def plain_epoch(member, config, epoch, rates):
         loss = functional.cross_entropy(logits, epoch.labels[part])
         optimizer.zero_grad()
         loss.backward()
-        optimizer.param_groups[0]["lr"] = rate
+        for group in optimizer.param_groups:
+            group["lr"] = rate
         optimizer.step()
         losses.append(loss.detach() * len(epoch.labels[part]))
     return sum(losses) / len(epoch.labels), vector(copies)
@@ -195,18 +192,50 @@ def run(config, member, epoch, rates, clip_norm=None):
 RATES = [1e-2 / (1 + step) for step in range(8)]
 
 
-@pytest.mark.parametrize("optimizer", [Adam(), AdamW(), Sgd(momentum=0.9)], ids=lambda o: o.name)
+def rates_of(optimizer):
+    """Rates that move the weights as far with each optimizer: Adadelta's own is 1."""
+    return [100 * rate for rate in RATES] if optimizer.name == "adadelta" else RATES
+
+
+@pytest.mark.parametrize(
+    "optimizer",
+    [Adam(), AdamW(), Sgd(momentum=0.9), RmsProp(eps=1e-3, centered=True), Adadelta()],
+    ids=lambda o: o.name,
+)
 def test_run_epoch_equals_a_plain_loop(digits, optimizer):
+    rates = rates_of(optimizer)
     model = tuple(layer for layer in small.LAYERS if not isinstance(layer, Dropout))
     config = small.tiny(optimizer=optimizer, model=model)
     epoch = epoch_of(digits, config)
     epoch = Images(epoch.images[:500], epoch.labels[:500])  # the last batch is short
-    loss, weights = run(config, new_member(config), epoch, RATES)
-    expected_loss, expected = plain_epoch(new_member(config), config, epoch, RATES)
+    loss, weights = run(config, new_member(config), epoch, rates)
+    expected_loss, expected = plain_epoch(new_member(config), config, epoch, rates)
     assert loss.item() == pytest.approx(expected_loss.item(), rel=1e-5)
     assert (weights - expected).abs().max() < 1e-5
-    _, other = plain_epoch(new_member(config), config, epoch, RATES[::-1])
+    _, other = plain_epoch(new_member(config), config, epoch, rates[::-1])
     assert (weights - other).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("kinds", [(), ("bias",), ("norm",), ("bias", "norm")], ids=str)
+@pytest.mark.parametrize(
+    "optimizer",
+    [Adam(), AdamW(), Sgd(momentum=0.9), RmsProp(eps=1e-3), Adadelta()],
+    ids=lambda o: o.name,
+)
+def test_weight_decay_leaves_out_what_real_parameter_groups_leave_out(digits, optimizer, kinds):
+    rates = rates_of(optimizer)
+    model = tuple(layer for layer in small.LAYERS if not isinstance(layer, Dropout))
+    chosen = type(optimizer)(**{**optimizer.model_dump(), "weight_decay": 0.5, "no_decay": kinds})
+    config = small.tiny(optimizer=chosen, model=model)
+    epoch = epoch_of(digits, config)
+    _, weights = run(config, new_member(config), epoch, rates)
+    _, expected = plain_epoch(new_member(config), config, epoch, rates)
+    assert (weights - expected).abs().max() < 1e-5
+    without = chosen.model_copy(update={"no_decay": () if kinds else ("bias",)})
+    _, other = plain_epoch(
+        new_member(config), config.model_copy(update={"optimizer": without}), epoch, RATES
+    )
+    assert (weights - other).abs().max() > 1e-4
 
 
 def test_run_epoch_gives_the_same_bits_each_time_and_others_with_another_dropout_stream(digits):
@@ -219,6 +248,14 @@ def test_run_epoch_gives_the_same_bits_each_time_and_others_with_another_dropout
         loop.run_epoch(member, optim.make_loss(config), [epoch], 64, RATES, [generator])
         hashes.append(hash_weights(member.network))
     assert hashes[0] == hashes[1] != hashes[2]
+
+
+def test_dropout_draws_by_itself_after_an_epoch(digits):
+    config = small.tiny()
+    member = new_member(config)
+    run(config, member, epoch_of(digits, config), RATES)
+    images = digits[0].images.float()  # more than a batch
+    assert not torch.equal(member.network(images), member.network(images))
 
 
 def test_bfloat16_learns_nearly_the_same(digits):

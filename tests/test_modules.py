@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from mnistladder.model.modules import Dropout
+from mnistladder.model.modules import Dropout, dropout_masks
 
 
 def masks(p=0.3, shape=(4, 6, 6), batches=3, batch_size=50, seed=0):
@@ -80,3 +80,15 @@ def test_mask_is_no_part_of_what_is_stored():
     dropout = Dropout(0.5, (3,))
     dropout.mask = torch.ones(2, 3)
     assert dropout.state_dict() == {}
+
+
+def test_masks_last_as_long_as_their_context():
+    dropout, values = Dropout(0.5, (100,)), torch.ones(20, 100)
+    with dropout_masks(dropout, 10, [torch.Generator().manual_seed(0)]) as set_next:
+        set_next()
+        first, again = dropout(values[:10]), dropout(values[:10])
+        set_next()
+        other = dropout(values[:10])
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+    assert not torch.equal(dropout(values), dropout(values))  # more images than the masks had

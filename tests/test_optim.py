@@ -8,8 +8,12 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from mnistladder.config.spec import Adam, AdamW, Sgd
+from mnistladder.config.loading import load_rung
+from mnistladder.config.schedule import learning_rates
+from mnistladder.config.spec import OPTIMIZERS, Adadelta, Adam, AdamW, RmsProp, Sgd
 from mnistladder.engine import optim
+from mnistladder.engine.joined_weights import join_weights
+from mnistladder.model import network
 
 
 def test_clipped_loss_is_that_of_clipped_probabilities():
@@ -65,11 +69,92 @@ def test_make_loss_follows_the_config():
             torch.optim.SGD,
             {"momentum": 0.9, "nesterov": True, "weight_decay": 0.1, "dampening": 0},
         ),
+        (
+            RmsProp(),
+            torch.optim.RMSprop,
+            {"alpha": 0.99, "eps": 1e-8, "momentum": 0, "centered": False, "weight_decay": 0},
+        ),
+        (
+            RmsProp(alpha=0.9, eps=1e-3, momentum=0.5, centered=True, weight_decay=0.1),
+            torch.optim.RMSprop,
+            {"alpha": 0.9, "eps": 1e-3, "momentum": 0.5, "centered": True, "weight_decay": 0.1},
+        ),
+        (Adadelta(), torch.optim.Adadelta, {"rho": 0.9, "eps": 1e-6, "weight_decay": 0}),
+        (
+            Adadelta(rho=0.8, eps=1e-3, weight_decay=0.1),
+            torch.optim.Adadelta,
+            {"rho": 0.8, "eps": 1e-3, "weight_decay": 0.1},
+        ),
     ],
 )
 def test_optimizer_has_the_constants_of_the_config(chosen, kind, constants):
-    optimizer = optim.make_optimizer(small.tiny(optimizer=chosen), nn.Parameter(torch.ones(3)))
+    joined = join_weights(nn.Linear(3, 2))
+    optimizer = optim.make_optimizer(small.tiny(optimizer=chosen), joined)
     [group] = optimizer.param_groups
     assert type(optimizer) is kind
     assert {name: group[name] for name in constants} == constants
     assert len(group["params"]) == 1
+
+
+def test_defaults_of_new_optimizers_are_those_of_torch():
+    """Older ones keep the defaults of their papers, which are torch's as well."""
+    for name, kind in OPTIMIZERS.items():
+        chosen = kind()
+        assert chosen.name == name
+        ours = chosen.build([nn.Parameter(torch.ones(3))])
+        [group] = ours.param_groups
+        plain = type(ours)([nn.Parameter(torch.ones(3))], lr=1.0).defaults
+        speed = {"lr", "fused", "foreach"}
+        keys = plain.keys() - speed
+        assert {key: group[key] for key in keys} == {key: plain[key] for key in keys}
+
+
+def test_optimizer_without_build_is_a_mistake_of_its_author():
+    class Unfinished(OPTIMIZERS["sgd"].__bases__[0]):
+        name: str = "unfinished"
+
+    with pytest.raises(TypeError, match="Unfinished must define `build`"):
+        Unfinished().build([])
+
+
+@pytest.mark.parametrize(
+    ("kinds", "expected"),
+    [
+        ([], set()),
+        (["bias"], {"03_conv.bias", "05_conv.1.bias", "10_dense.bias"}),
+        (["norm"], {"07_batchnorm.weight", "07_batchnorm.bias"}),
+    ],
+)
+@pytest.mark.parametrize("members", [1, 3])
+def test_parameters_without_decay_are_those_of_the_kinds(kinds, expected, members):
+    built = network.build(small.LAYERS, 0, (33.3, 78.6))
+    if members > 1:
+        built = network.build_stacked(small.LAYERS, members)
+    exempt = optim.without_decay(built, kinds)
+    assert {name for name, p in built.named_parameters() if p in exempt} == expected
+
+
+MNIST_EXAMPLE = """
+title: PyTorch's MNIST example
+model: [flatten, dense: {out: 10}]
+optimizer: {name: adadelta}
+batch_size: 64
+phases:
+  - epochs: 14
+    lr: {from: 1.0, to: 0.009688901040699992, shape: exponential, per: epoch}  # 0.7 ** 13
+"""
+
+
+def test_rate_that_falls_by_a_factor_each_epoch_is_that_of_torch(tmp_path):
+    """The example's schedule: Adadelta from 1.0, times 0.7 after each of its 14 epochs."""
+    path = tmp_path / "example.yaml"
+    path.write_text(MNIST_EXAMPLE)
+    [phase] = load_rung(str(path)).config.phases
+    optimizer = Adadelta().build([nn.Parameter(torch.ones(3))])
+    optimizer.param_groups[0]["lr"] = 1.0
+    theirs = torch.optim.lr_scheduler.StepLR(optimizer, step_size=1, gamma=0.7)
+    for epoch in range(14):
+        expected = [optimizer.param_groups[0]["lr"]] * 3
+        assert learning_rates(phase, epoch, 3) == pytest.approx(expected, rel=1e-12)
+        optimizer.step()
+        theirs.step()

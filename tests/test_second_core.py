@@ -1,5 +1,7 @@
 """A second core changes the time and no bit."""
 
+from contextlib import nullcontext
+
 import pytest
 import small
 import torch
@@ -46,10 +48,9 @@ def test_stage_on_two_cores_ends_with_the_bits_of_one(tmp_path, source, model, p
 def gradients(attach):
     member = TrainState.new(small.tiny(model=GROUPS), 0, (33.3, 78.6), CPU)
     with SecondCore() as overlap:
-        if attach:
-            overlap.attach(member)
         torch.manual_seed(0)
-        member.backward(member.network(torch.rand(8, 1, 28, 28)).square().sum())
+        with overlap.lent_to(member) if attach else nullcontext():
+            member.backward(member.network(torch.rand(8, 1, 28, 28)).square().sum())
     return member.weights.grad
 
 
@@ -60,8 +61,7 @@ def test_every_gradient_is_there_when_backward_returns():
 
 def test_error_on_the_thread_is_raised_by_backward():
     member = TrainState.new(small.tiny(model=GROUPS), 0, (33.3, 78.6), CPU)
-    with SecondCore() as overlap:
-        overlap.attach(member)
+    with SecondCore() as overlap, overlap.lent_to(member):
         loss = member.network(torch.rand(8, 1, 28, 28)).square().sum()
         member.network[3].weight.grad = None
         with pytest.raises(AttributeError, match="add_"):
@@ -78,10 +78,9 @@ def test_convolution_padded_in_another_way_keeps_its_own_backward_pass(options):
     found = []
     with SecondCore() as overlap:
         for attach in (False, True):
-            if attach:
-                overlap.attach(member)
             member.network[1].zero_grad()
-            member.backward(member.network(images).square().sum())
+            with overlap.lent_to(member) if attach else nullcontext():
+                member.backward(member.network(images).square().sum())
             found.append(member.network[1].weight.grad.clone())
     assert torch.equal(*found)
     assert found[0].abs().sum() > 0
@@ -89,11 +88,37 @@ def test_convolution_padded_in_another_way_keeps_its_own_backward_pass(options):
 
 def test_input_changed_in_place_is_an_error_as_it_is_without_the_thread():
     member = TrainState.new(small.tiny(model=GROUPS), 0, (33.3, 78.6), CPU)
-    with SecondCore() as overlap:
-        overlap.attach(member)
+    with SecondCore() as overlap, overlap.lent_to(member):
         first, second = member.network[1], member.network[3]
         values = first(torch.rand(8, 1, 28, 28))
         loss = second(values).square().sum()
         values.detach().add_(0)
         with pytest.raises(RuntimeError, match=r"in.?place"):
             member.backward(loss)
+
+
+@pytest.mark.parametrize("forward_inside", [False, True])
+def test_plain_backward_after_the_context_gives_all_gradients(forward_inside):
+    """The loss may have been computed before the context ended."""
+    member = TrainState.new(small.tiny(model=GROUPS), 0, (33.3, 78.6), CPU)
+    torch.manual_seed(0)
+    images = torch.rand(8, 1, 28, 28)
+    member.network(images).square().sum().backward()
+    expected = member.weights.grad.clone()
+    member.weights.grad.zero_()
+    with SecondCore() as overlap, overlap.lent_to(member):
+        loss = member.network(images).square().sum()
+    loss = loss if forward_inside else member.network(images).square().sum()
+    loss.backward()
+    assert torch.equal(member.weights.grad, expected)
+    assert member.network[3].weight.grad.abs().sum() > 0
+    assert member.backward is torch.Tensor.backward
+
+
+def test_thread_leaves_the_flags_of_the_process_alone(monkeypatch):
+    monkeypatch.setattr(torch.backends.cudnn, "benchmark", True)
+    with SecondCore():
+        pass
+    assert torch.backends.cudnn.benchmark
+    make_deterministic()
+    assert not torch.backends.cudnn.benchmark

@@ -17,7 +17,7 @@ def test_stage_takes_what_its_epochs_take(source):
     ]
     first, second = (SPEED.stage_s(stage, 600, 100) for stage in stages)
     assert first == pytest.approx(2 * (600 * 1e-3 + 100 * 1e-5 + 0.02))
-    assert second == pytest.approx(3 * (600 * 64 / 48 * 1e-3 + 100 * 1e-5 + 0.02))
+    assert second == pytest.approx(3 * ((600 + 13 * 16) * 1e-3 + 100 * 1e-5 + 0.02))
 
 
 def test_augmented_epochs_cost_more(source):

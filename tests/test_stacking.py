@@ -6,12 +6,13 @@ import torch
 from torch import nn
 
 from mnistladder.config.loading import load_rung, shipped_names
-from mnistladder.config.spec import Adam, Sgd
+from mnistladder.config.spec import Adadelta, Adam, AdamW, RmsProp, Sgd
 from mnistladder.engine import stacking
 from mnistladder.engine.devices import make_deterministic
 from mnistladder.engine.tensors import Images, load_digits
 from mnistladder.engine.train_state import TrainState
 from mnistladder.errors import UsageError
+from mnistladder.ladder.stages import Stage
 from mnistladder.model import layers
 from mnistladder.model.modules import Dropout
 
@@ -128,6 +129,11 @@ def test_shortened_plan_of_a_rung_has_the_same_losses_stacked(name, few):
 PLANS = {
     "adam": small.tiny(optimizer=Adam()),
     "sgd": small.tiny(optimizer=Sgd(momentum=0.9)),
+    "rmsprop": small.tiny(optimizer=RmsProp(momentum=0.9, centered=True)),
+    "adadelta": small.tiny(optimizer=Adadelta(weight_decay=0.01)),
+    "no decay": small.tiny(optimizer=AdamW(weight_decay=0.1, no_decay=["bias", "norm"])),
+    "rung 9 adadelta": load_rung("model09_dropout", ["optimizer={name: adadelta}"]).config,
+    "rung 9 rmsprop": load_rung("model09_dropout", ["optimizer={name: rmsprop}"]).config,
     "rung 9": load_rung("model09_dropout").config,
     "rung 1": load_rung("model01_linear").config,
     "bfloat16": load_rung("model09_dropout", ["precision=bfloat16"]).config,
@@ -155,8 +161,9 @@ def test_stack_of_one_is_the_member_itself():
     assert stacking.join(small.tiny(), [member]) is member
 
 
-def test_join_and_split_change_nothing(few):
-    config = small.tiny()
+@pytest.mark.parametrize("name", PLANS)
+def test_join_and_split_change_nothing(few, name):
+    config = PLANS[name]
     members, _ = trained(config, few, [0, 1], together=1)
     before = [member.save() for member in members]
     stacking.split(stacking.join(config, members), members)
@@ -203,3 +210,16 @@ def test_layer_that_is_stackable_in_name_only_is_told():
     members = [TrainState.new(config, seed, STATISTICS, CPU) for seed in range(3)]
     with pytest.raises(UsageError, match=r"constants: \(2,\) alone, \(2,\) stacked"):
         stacking.join(config, members)
+
+
+def test_layer_that_draws_is_never_stacked(source):
+    class Quiet(layers.Relu):
+        pass
+
+    class Drawing(layers.Relu):
+        draws = True
+
+    for kind, expected in ((Quiet, True), (Drawing, False)):
+        config = small.tiny(model=(layers.Flatten(), kind(), layers.Dense(out=10)))
+        stage = Stage(config, 0, 1, source)
+        assert stage.is_stackable is expected

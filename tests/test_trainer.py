@@ -12,7 +12,7 @@ import torch
 from safetensors import torch as safetensors
 from torch import nn
 
-from mnistladder.config.spec import Adam, AdamW, Phase, Sgd
+from mnistladder.config.spec import Adadelta, Adam, AdamW, Phase, RmsProp, Sgd
 from mnistladder.data import datasets, idx
 from mnistladder.engine import evaluate
 from mnistladder.engine.devices import make_deterministic
@@ -29,7 +29,14 @@ from mnistladder.runs.stage_store import StageStore
 
 CPU = torch.device("cpu")
 STATISTICS = (33.3, 78.6)
-OPTIMIZERS = [Adam(), AdamW(), Sgd(momentum=0.9, nesterov=True)]
+OPTIMIZERS = [
+    Adam(),
+    AdamW(),
+    Sgd(momentum=0.9, nesterov=True),
+    RmsProp(),
+    Adadelta(),
+    AdamW(weight_decay=0.1, no_decay=["bias", "norm"]),
+]
 
 
 @pytest.fixture(autouse=True)
@@ -85,7 +92,7 @@ def losses(store, key):
     return [row["loss"] for row in store.history(key)]
 
 
-@pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=lambda chosen: chosen.name)
+@pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=str)
 def test_stage_cut_off_after_every_epoch_ends_with_the_same_bits(tmp_path, source, optimizer):
     stage = small.first_stage(small.tiny(optimizer=optimizer, phases=small.phases(1, 2)), source)
     whole, pieces = StageStore(tmp_path / "whole"), StageStore(tmp_path / "pieces")
@@ -98,7 +105,7 @@ def test_stage_cut_off_after_every_epoch_ends_with_the_same_bits(tmp_path, sourc
     assert np.array_equal(pieces.probabilities(stage.key), whole.probabilities(stage.key))
 
 
-@pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=lambda chosen: chosen.name)
+@pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=str)
 def test_stage_resumed_without_its_moments_ends_with_other_bits(tmp_path, source, optimizer):
     stage = small.first_stage(small.tiny(optimizer=optimizer), source)
     expected = train(stage, StageStore(tmp_path / "whole"))

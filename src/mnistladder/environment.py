@@ -6,15 +6,17 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from itertools import takewhile
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 from mnistladder import __version__
 from mnistladder.errors import UsageError
 
+DeviceKind = Literal["auto", "cpu", "cuda", "mps"]
 PACKAGES = ("torch", "torchvision", "numpy", "safetensors", "pydantic")
 
 
@@ -90,15 +92,50 @@ def peak_mib() -> float:
     return peak / (2**20 if sys.platform == "darwin" else 2**10)
 
 
+@dataclass(frozen=True)
+class DeviceChoice:
+    """A device as `--device` names it: its kind, and the number of a CUDA device if one is named.
+
+    Whether torch can use it here, `engine.devices.choose` checks.
+    """
+
+    kind: DeviceKind
+    index: int | None = None
+
+    def __str__(self) -> str:
+        return self.kind if self.index is None else f"{self.kind}:{self.index}"
+
+    def decided(self) -> "DeviceChoice":
+        """The device that `auto` means on this machine; any other choice is already decided."""
+        if self.kind != "auto":
+            return self
+        return DeviceChoice("cuda" if gpu_count() else "cpu")
+
+    @property
+    def is_gpu(self) -> bool:
+        """Whether networks train on a GPU here."""
+        return self.decided().kind in ("cuda", "mps")
+
+
+def parse_device(text: str) -> DeviceChoice:
+    """The device that a text names. Raises UsageError for a text that names none."""
+    kind, colon, index = text.partition(":")
+    for known in get_args(DeviceKind):
+        if kind == known and not colon:
+            return DeviceChoice(known)
+    if kind == "cuda" and re.fullmatch(r"[0-9]{1,3}", index):
+        return DeviceChoice("cuda", int(index))
+    raise UsageError(f"--device {text}: expected auto, cpu, cuda, cuda:N or mps")
+
+
 def check_device_name(name: str) -> None:
-    """Raises UsageError for what no device is called; whether it is here, torch must say."""
-    if not re.fullmatch(r"auto|cpu|mps|cuda(:\d{1,3})?", name):
-        raise UsageError(f"--device {name}: expected auto, cpu, cuda, cuda:N or mps")
+    """Raises UsageError for a text that names no device."""
+    parse_device(name)
 
 
 def uses_gpu(device: str) -> bool:
-    """Whether what `--device` says is a GPU here."""
-    return device.startswith(("cuda", "mps")) or (device == "auto" and gpu_count() > 0)
+    """Whether the device that a text names is a GPU here. Raises UsageError."""
+    return parse_device(device).is_gpu
 
 
 def gpu_count() -> int:

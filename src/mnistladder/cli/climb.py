@@ -243,7 +243,7 @@ def _calibrated(ladder: Ladder, options: Options) -> Calibration:
         from mnistladder.engine import devices
         from mnistladder.ladder import timing
 
-        chosen = devices.choose(options.device)
+        chosen = devices.choose(environment.parse_device(options.device))
         known.started(time.perf_counter() - start)
         workers = _workers(ladder, options)
         estimates.calibrate(

@@ -4,15 +4,14 @@ from collections.abc import Iterable
 from math import prod
 
 from mnistladder.config.recipe import recipe
+from mnistladder.config.sizes import EVALUATED, PART, epoch_size
 from mnistladder.config.spec import Config
 from mnistladder.model.layers import Conv, Dense
 from mnistladder.model.shapes import layer_table
 from mnistladder.sealed import Record, digest
 from mnistladder.task import INPUT_SHAPE
 
-PART = 1024  # images of each network that are made at a time in training
 OPTIMIZER_MIB = 150  # what torch loads when the first optimizer is made
-EVALUATED = 500  # images at a time, as `predict` does
 OVERHEAD = 50_000  # multiply-adds that an image costs besides: fetching it, small layers
 
 
@@ -38,15 +37,12 @@ def activation_bytes(config: Config) -> int:
 
 
 def images_to_train(config: Config, count: int = 60_000) -> int:
-    """How many images all members see in training, repeats counted.
-
-    `count` is the size of the training set.
-    """
-    total = 0.0
-    for phase in config.phases:
-        real = config.batch_size - phase.pseudo_per_batch
-        total += phase.epochs * count * config.batch_size / real
-    return round(total * config.members)
+    """Images, repeats counted, that all members see; `count` is the training set's size."""
+    each = (
+        phase.epochs * epoch_size(count, config.batch_size, phase.pseudo_per_batch).images
+        for phase in config.phases
+    )
+    return config.members * sum(each)
 
 
 def images_per_second(config: Config, results: Iterable[Record]) -> float | None:

@@ -6,10 +6,19 @@ the files, `model.network` builds the network.
 
 import unicodedata
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, InstanceOf, Tag
+from pydantic import AfterValidator, Discriminator, Field, InstanceOf, Tag
 
+from mnistladder.config.optimizers import (
+    Adadelta,
+    Adam,
+    AdamW,
+    OptimizerSection,
+    RmsProp,
+    Sgd,
+)
+from mnistladder.config.section import Section
 from mnistladder.model.layers import Layer
 from mnistladder.model.shapes import layer_table
 
@@ -30,12 +39,6 @@ def _ordered(band: tuple[float, float]) -> tuple[float, float]:
 
 
 Text = Annotated[str, AfterValidator(_printable)]
-
-
-class Section(BaseModel):
-    """Strict base: no unknown keys, no conversion of types, no infinities."""
-
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
 
 
 class Ramp(Section):
@@ -91,33 +94,13 @@ class Augment(Section):
     interpolation: Literal["bilinear", "nearest"] = "bilinear"
 
 
-class Adam(Section):
-    """Adam (arXiv:1412.6980)."""
-
-    name: Literal["adam"] = "adam"
-    beta1: float = Field(0.9, ge=0, lt=1)
-    beta2: float = Field(0.999, ge=0, lt=1)
-    eps: float = Field(1e-8, gt=0, le=1)
-    weight_decay: float = Field(0.0, ge=0, le=1, description="added to the gradient")
-
-
-class AdamW(Adam):
-    """Adam with decoupled weight decay (arXiv:1711.05101)."""
-
-    name: Literal["adamw"] = "adamw"  # type: ignore[assignment]
-    weight_decay: float = Field(0.01, ge=0, le=1, description="shrinks the weights directly")
-
-
-class Sgd(Section):
-    """Stochastic gradient descent with momentum."""
-
-    name: Literal["sgd"] = "sgd"
-    momentum: float = Field(0.0, ge=0, lt=1)
-    nesterov: bool = False
-    weight_decay: float = Field(0.0, ge=0, le=1)
-
-
-Optimizer = Annotated[Adam | AdamW | Sgd, Field(discriminator="name")]
+Optimizer = Annotated[
+    Adam | AdamW | Sgd | RmsProp | Adadelta,
+    Field(discriminator="name"),
+]
+OPTIMIZERS: dict[str, type[OptimizerSection]] = {
+    kind.model_fields["name"].default: kind for kind in get_args(get_args(Optimizer)[0])
+}
 
 
 class Published(Section):

@@ -1,16 +1,85 @@
-"""One random affine map per image, drawn for a whole epoch, applied to a part at a time.
+"""Random distortions of images, drawn for a whole epoch, applied to a part at a time.
 
-The map is that of the article's library: rotation x shear x zoom about the image centre, with the
-shear matrix [[1, -sin s], [0, cos s]] in (row, column) order; edge pixels are repeated outside.
+A new augmentation is a class as `Affine` is, an entry of `AUGMENTATIONS`, and its keys in
+`spec.Augment`.
 """
 
 import math
+from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from mnistladder.config.spec import Augment
+
+
+class Distortions(Protocol):
+    """What one augmentation does to a number of images: drawn, and not yet applied."""
+
+    @classmethod
+    def draw(cls, ranges: Augment, count: int, generator: torch.Generator) -> "Distortions":
+        """Those of `count` images, on the CPU, so that all devices see the same distortions."""
+        ...
+
+    def to(self, device: torch.device) -> "Distortions":
+        """The same on another device."""
+        ...
+
+    def part(self, which: slice | Tensor) -> "Distortions":
+        """Those of some of the images, by their places."""
+        ...
+
+    def apply(self, images: Tensor) -> Tensor:
+        """As many images N x 1 x 28 x 28, bytes or floats, distorted; always floats."""
+        ...
+
+
+@dataclass(frozen=True)
+class Affine:
+    """One affine map per image.
+
+    The map is that of the article's library: rotation x shear x zoom about the image centre, with
+    the shear matrix [[1, -sin s], [0, cos s]] in (row, column) order; edge pixels are repeated
+    outside.
+    """
+
+    maps: Tensor  # of `draw_maps`
+    interpolation: str
+
+    @classmethod
+    def draw(cls, ranges: Augment, count: int, generator: torch.Generator) -> "Affine":
+        """A map for each image."""
+        return cls(draw_maps(ranges, count, generator), ranges.interpolation)
+
+    def to(self, device: torch.device) -> "Affine":
+        """The same maps on another device."""
+        return Affine(self.maps.to(device), self.interpolation)
+
+    def part(self, which: slice | Tensor) -> "Affine":
+        """The maps of some of the images."""
+        return Affine(self.maps[which], self.interpolation)
+
+    def apply(self, images: Tensor) -> Tensor:
+        """The images, resampled by their maps."""
+        return warp(images, self.maps, self.interpolation)
+
+
+# In the order of application. Each draws after those before it, from the same generator.
+AUGMENTATIONS: tuple[type[Distortions], ...] = (Affine,)
+
+
+def draw(ranges: Augment, count: int, generator: torch.Generator) -> tuple[Distortions, ...]:
+    """The distortions of `count` images, on the CPU, in the order of application."""
+    return tuple(kind.draw(ranges, count, generator) for kind in AUGMENTATIONS)
+
+
+def apply(images: Tensor, distortions: tuple[Distortions, ...]) -> Tensor:
+    """The images N x 1 x 28 x 28 after all distortions; without any, the images themselves."""
+    for each in distortions:
+        images = each.apply(images)
+    return images
 
 
 def draw_maps(ranges: Augment, count: int, generator: torch.Generator) -> Tensor:

@@ -5,43 +5,51 @@ import os
 import torch
 
 from mnistladder import environment
+from mnistladder.environment import DeviceChoice
 from mnistladder.errors import ResourceError
 
 
-def choose(name: str) -> torch.device:
-    """`auto` takes CUDA, else the CPU; any other must be on this machine.
+def choose(choice: DeviceChoice) -> torch.device:
+    """The torch device of a choice; `auto` takes CUDA, else the CPU.
 
-    MPS must be asked for: torch has no deterministic max-pooling there, and says so. Raises
-    ResourceError where there is no such device.
+    MPS must be named: torch has no deterministic max-pooling there, and raises an error. Raises
+    ResourceError where this machine has no such device.
     """
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    kind, _, index = name.partition(":")
-    if kind == "cuda" and int(index or 0) >= torch.cuda.device_count():
+    if choice.kind == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if choice.kind == "cuda" and (choice.index or 0) >= torch.cuda.device_count():
         count = torch.cuda.device_count()
-        raise ResourceError(f"--device {name}: {count} CUDA devices here; use auto or cpu")
-    if kind == "mps" and not _has_mps():
+        raise ResourceError(f"--device {choice}: {count} CUDA devices here; use auto or cpu")
+    if choice.kind == "mps" and not _has_mps():
         raise ResourceError("--device mps: no Metal device here; use auto or cpu")
-    return torch.device(name)
+    return torch.device(str(choice))
 
 
 def _has_mps() -> bool:
     return torch.backends.mps.is_available()
 
 
-def make_deterministic() -> None:
-    """One thread, full float32, deterministic kernels: the same bits on every run of one machine.
+def make_thread_deterministic() -> None:
+    """The flags that every thread has for itself; a thread that computes sets them first.
 
     On a CPU the bits depend on the number of threads, so it is always one; two processes with one
     thread each are faster than one with two. Denormals are flushed: Adam's moments decay into them.
-    To be called before the first product of matrices: MKL reads its setting then.
     """
+    torch.set_num_threads(1)
+    torch.set_flush_denormal(True)
+
+
+def make_deterministic() -> None:
+    """One thread, full float32, deterministic kernels: the same bits on every run of one machine.
+
+    A process calls it once it begins to train, to evaluate or to measure its speed, before the
+    first product of matrices: MKL reads its setting then. The flags belong to the process and stay.
+    """
+    make_thread_deterministic()
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     if not environment.cpu_name().startswith("Intel"):
         # Elsewhere MKL takes another kernel, with other bits, by where in memory a matrix starts.
         os.environ.setdefault("MKL_CBWR", "AUTO")
-    torch.set_num_threads(1)
-    torch.set_flush_denormal(True)
     torch.set_deterministic_debug_mode("error")  # the other way to say it imports a compiler, 1 s
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # 3 % of a step
     torch.backends.cudnn.benchmark = False

@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.export import ExportedProgram
 
 from mnistladder import __version__
+from mnistladder.config.sizes import EVALUATED
 from mnistladder.config.validate import check
 from mnistladder.engine.train_state import hash_weights
 from mnistladder.errors import CorruptError, UsageError
@@ -27,7 +28,6 @@ from mnistladder.model.ensemble import UNFITTED, Ensemble
 from mnistladder.model.shapes import layer_table
 from mnistladder.sealed import Record
 
-BATCH = 500  # images at a time, when a file is run
 FLOAT_BYTES = 4
 SIGNATURE = {
     "input": "images: float32 N x 1 x 28 x 28, pixels from 0 to 255",
@@ -175,7 +175,7 @@ def probabilities(content: bytes, kind: str, images: np.ndarray) -> np.ndarray:
     """What an exported file says of images N x 28 x 28, bytes: N x 10, by its own runtime."""
     run = READERS[kind](content)
     pixels = torch.from_numpy(images.astype(np.float32))[:, None]
-    return torch.cat([run(batch) for batch in pixels.split(BATCH)]).numpy()
+    return torch.cat([run(batch) for batch in pixels.split(EVALUATED)]).numpy()
 
 
 def difference(found: np.ndarray, stored: np.ndarray) -> tuple[int, float]:

@@ -7,8 +7,9 @@ import torch
 from torch import Tensor
 
 from mnistladder.config import spec
-from mnistladder.config.cost import PART
-from mnistladder.engine.augment import draw_maps, warp
+from mnistladder.config.sizes import PART, epoch_size
+from mnistladder.engine import augment
+from mnistladder.engine.augment import Distortions
 from mnistladder.engine.tensors import Images
 from mnistladder.seeds import Purpose, derive_seed
 
@@ -18,12 +19,6 @@ def stream(
 ) -> torch.Generator:
     """A generator at the start of the derived stream; on a GPU it draws other numbers."""
     return torch.Generator(device).manual_seed(derive_seed(seed, purpose, epoch))
-
-
-def steps_per_epoch(count: int, real_per_batch: int, pseudo_per_batch: int = 0) -> int:
-    """Batches of one pass; the last one may be short, but a single image cannot be normalised."""
-    full, rest = divmod(count, real_per_batch)
-    return full + (rest > 0 and rest + pseudo_per_batch > 1)
 
 
 def mixed_order(
@@ -36,7 +31,7 @@ def mixed_order(
     """
     pseudo = phase.pseudo_per_batch
     real = config.batch_size - pseudo
-    steps = steps_per_epoch(count, real, pseudo)
+    steps, _ = epoch_size(count, config.batch_size, pseudo)
     order = torch.randperm(count, generator=stream(seed, "order", epoch))[: steps * real]
     if not pseudo:
         return order
@@ -49,7 +44,7 @@ def mixed_order(
 
 @dataclass(frozen=True)
 class Epoch:
-    """A network's inputs for one epoch; its images are gathered and warped a part at a time.
+    """A network's inputs for one epoch; its images are gathered and distorted a part at a time.
 
     So an epoch takes no memory to speak of, and a part is still in the cache when it is used.
     """
@@ -57,17 +52,16 @@ class Epoch:
     train: Images
     pool: Images | None
     order: Tensor  # indices into the training images, then the pool's
-    maps: Tensor | None  # of `draw_maps`, if images are distorted
-    interpolation: str
+    distortions: tuple[Distortions, ...] = ()  # of all images, in batch order
 
     def __len__(self) -> int:
         return len(self.order)
 
-    def __getitem__(self, part: slice) -> Images:
+    def __getitem__(self, part: slice | Tensor) -> Images:
+        """The images at some places of the epoch, by a slice or by their indices."""
         images, labels = self._gather(self.order[part])
-        if self.maps is not None:
-            images = warp(images, self.maps[part], self.interpolation)
-        return Images(images, labels)
+        of_part = tuple(each.part(part) for each in self.distortions)
+        return Images(augment.apply(images, of_part), labels)
 
     def _gather(self, order: Tensor) -> tuple[Tensor, Tensor]:
         """Images and labels in that order; where to look is no branch, which a GPU waits for."""
@@ -97,9 +91,10 @@ def assemble_epoch(
     order = mixed_order(len(train), len(pool) if pool else 0, config, phase, seed, epoch)
     guessed = pool if phase.pseudo_per_batch else None
     if not (phase.augment and config.augment):
-        return Epoch(train, guessed, order.to(device), None, "")
-    maps = draw_maps(config.augment, len(order), stream(seed, "augment", epoch)).to(device)
-    return Epoch(train, guessed, order.to(device), maps, config.augment.interpolation)
+        return Epoch(train, guessed, order.to(device))
+    drawn = augment.draw(config.augment, len(order), stream(seed, "augment", epoch))
+    distortions = tuple(each.to(device) for each in drawn)
+    return Epoch(train, guessed, order.to(device), distortions)
 
 
 def side_by_side(epochs: Sequence[Images]) -> Images:

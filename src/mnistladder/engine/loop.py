@@ -9,7 +9,7 @@ from mnistladder.engine.inputs import Epoch, batches
 from mnistladder.engine.optim import Loss
 from mnistladder.engine.tensors import Images
 from mnistladder.engine.train_state import TrainState
-from mnistladder.model.modules import Dropout
+from mnistladder.model.modules import dropout_masks
 
 
 def run_epoch(
@@ -26,25 +26,21 @@ def run_epoch(
     `rates` is the learning rate of each step; a network's generator draws its dropout masks.
     """
     network, weights, optimizer = member.network.train(), member.weights, member.optimizer
-    dropouts = [
-        (module, module.masks(batch_size, generators))
-        for module in network.modules()
-        if isinstance(module, Dropout)
-    ]
     members = len(generators)
     total = torch.zeros(members, device=weights.device)
-    for rate, (images, labels) in zip(rates, batches(epochs, batch_size), strict=True):
-        for module, masks in dropouts:
-            module.mask = next(masks)
-        logits = member.forward(images)
-        each = zip(logits.chunk(members, 1), labels.chunk(members, -1), strict=True)
-        # One call a network: a kernel's rounding may depend on how many rows it is given.
-        losses = torch.stack([loss_function(own, truth.flatten()) for own, truth in each])
-        weights.grad.zero_()  # type: ignore[union-attr]
-        member.backward(losses.sum())
-        if clip_norm is not None:
-            nn.utils.clip_grad_norm_(weights, clip_norm)
-        optimizer.param_groups[0]["lr"] = rate
-        optimizer.step()
-        total += losses.detach() * len(labels)
+    with dropout_masks(network, batch_size, generators) as set_next_masks:
+        for rate, (images, labels) in zip(rates, batches(epochs, batch_size), strict=True):
+            set_next_masks()
+            logits = member.forward(images)
+            each = zip(logits.chunk(members, 1), labels.chunk(members, -1), strict=True)
+            # One call a network: a kernel's rounding may depend on how many rows it is given.
+            losses = torch.stack([loss_function(own, truth.flatten()) for own, truth in each])
+            weights.grad.zero_()  # type: ignore[union-attr]
+            member.backward(losses.sum())
+            if clip_norm is not None:
+                nn.utils.clip_grad_norm_(weights, clip_norm)
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+            optimizer.step()
+            total += losses.detach() * len(labels)
     return total / len(epochs[0])

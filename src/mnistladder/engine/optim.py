@@ -1,15 +1,23 @@
-"""What a config says of learning: the loss and the optimizer."""
+"""What a config says of learning: the loss, the optimizer, and which weights do not decay."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from mnistladder.config import spec
+from mnistladder.config.optimizers import ParameterKind
+from mnistladder.engine.joined_weights import JoinedWeights
+from mnistladder.task import LEAST_PROBABILITY
 
 Loss = Callable[[Tensor, Tensor], Tensor]
-KERAS_EPSILON = 1e-7
+NORMALISATIONS = (
+    nn.modules.batchnorm._NormBase,  # batch and instance normalisation
+    nn.GroupNorm,
+    nn.LayerNorm,
+    nn.RMSNorm,
+)
 
 
 def clipped_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
@@ -19,7 +27,8 @@ def clipped_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
     """
     shares = logits.softmax(1)
     shares = shares / shares.sum(1, keepdim=True)
-    return functional.nll_loss(shares.clamp(KERAS_EPSILON, 1 - KERAS_EPSILON).log(), labels)
+    clipped = shares.clamp(LEAST_PROBABILITY, 1 - LEAST_PROBABILITY)
+    return functional.nll_loss(clipped.log(), labels)
 
 
 def make_loss(config: spec.Config) -> Loss:
@@ -29,22 +38,30 @@ def make_loss(config: spec.Config) -> Loss:
     return nn.CrossEntropyLoss(label_smoothing=config.label_smoothing)
 
 
-def make_optimizer(config: spec.Config, weights: nn.Parameter) -> torch.optim.Optimizer:
-    """The config's optimizer of all weights in one tensor. Learning rates come step by step."""
-    chosen = config.optimizer
-    if isinstance(chosen, spec.Sgd):
-        return torch.optim.SGD(
-            [weights],
-            momentum=chosen.momentum,
-            nesterov=chosen.nesterov,
-            weight_decay=chosen.weight_decay,
-            fused=True,
-        )
-    kind = torch.optim.AdamW if isinstance(chosen, spec.AdamW) else torch.optim.Adam
-    return kind(
-        [weights],
-        betas=(chosen.beta1, chosen.beta2),
-        eps=chosen.eps,
-        weight_decay=chosen.weight_decay,
-        fused=True,
-    )
+def make_optimizer(config: spec.Config, weights: JoinedWeights) -> torch.optim.Optimizer:
+    """The config's optimizer, one parameter group for each segment of the weights.
+
+    Learning rates come step by step.
+    """
+    first, *others = weights.segments
+    optimizer = config.optimizer.build([first])
+    for segment in others:
+        optimizer.add_param_group({"params": [segment]})
+    for group, decays in zip(optimizer.param_groups, weights.decays, strict=True):
+        if not decays:
+            group["weight_decay"] = 0.0
+    return optimizer
+
+
+def without_decay(built: nn.Module, kinds: Collection[ParameterKind]) -> set[nn.Parameter]:
+    """The network's parameters of these kinds, to which weight decay does not apply.
+
+    Normalisations are those of torch and what derives from them.
+    """
+    exempt = set[nn.Parameter]()
+    for module in built.modules():
+        for name, parameter in module.named_parameters(recurse=False):
+            kind = "norm" if isinstance(module, NORMALISATIONS) else name.split("_")[-1]
+            if kind in kinds:
+                exempt.add(parameter)
+    return exempt

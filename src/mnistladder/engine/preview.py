@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 from mnistladder.config.spec import Config
 from mnistladder.data.datasets import Split
-from mnistladder.engine.augment import draw_maps, warp
+from mnistladder.engine import augment
 from mnistladder.engine.inputs import stream
 from mnistladder.model.layers import Normalize
 from mnistladder.model.modules import Standardize
@@ -31,8 +31,8 @@ def samples(
     found = {"raw": raw}
     if config.augment:
         for draw in range(DISTORTIONS):
-            maps = draw_maps(config.augment, len(raw), stream(0, "augment", draw))
-            found[f"augmented, draw {draw + 1}"] = warp(raw, maps, config.augment.interpolation)
+            drawn = augment.draw(config.augment, len(raw), stream(0, "augment", draw))
+            found[f"augmented, draw {draw + 1}"] = augment.apply(raw, drawn)
     for layer in config.model[:1]:
         if isinstance(layer, Normalize):
             standardize = Standardize(layer.mean, layer.std)

@@ -5,6 +5,8 @@ are computed by the same kernels as ever, one thread each, so that no bit change
 two threads would give other bits.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from queue import Empty, SimpleQueue
@@ -14,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mnistladder.engine.devices import make_deterministic
+from mnistladder.engine.devices import make_thread_deterministic
 from mnistladder.engine.train_state import TrainState
 
 
@@ -50,12 +52,16 @@ class Owed:
 
 
 class SecondCore:
-    """The thread, and the gradients it still owes; used as a context."""
+    """The thread, and the gradients it still owes; used as a context.
+
+    `lent_to` is a context within it: a network has the second core only there.
+    """
 
     def __init__(self) -> None:
         self._owed: SimpleQueue[Owed | None] = SimpleQueue()
         self._paid: SimpleQueue[Exception | None] = SimpleQueue()
         self._left = 0
+        self._is_lent = False
         self._thread = Thread(target=self._work, daemon=True)
 
     def __enter__(self) -> "SecondCore":
@@ -66,12 +72,28 @@ class SecondCore:
         self._owed.put(None)
         self._thread.join()
 
-    def attach(self, member: TrainState) -> None:
-        """Makes all convolutions of a member on the CPU use the thread."""
-        member.backward = self._backward
-        for module in member.network.modules():
-            if type(module) is nn.Conv2d and _pads_with_zeros(module):
-                module.forward = partial(self._convolve, module)  # type: ignore[method-assign]
+    @contextmanager
+    def lent_to(self, member: TrainState) -> Iterator[None]:
+        """Inside, the convolutions of a network on the CPU use the thread; `backward` waits for it.
+
+        Afterwards the network is a plain one again.
+        """
+        convolutions = [
+            module
+            for module in member.network.modules()
+            if type(module) is nn.Conv2d and _pads_with_zeros(module)
+        ]
+        plain, member.backward = member.backward, self._backward
+        for module in convolutions:
+            module.forward = partial(self._convolve, module)  # type: ignore[method-assign]
+        self._is_lent = True
+        try:
+            yield
+        finally:
+            self._is_lent = False
+            member.backward = plain
+            for module in convolutions:
+                del module.forward  # the method of the class is visible again
 
     def _convolve(self, module: nn.Conv2d, values: Tensor) -> Tensor:
         """The convolution, whose backward pass computes the gradient of its input only."""
@@ -91,11 +113,14 @@ class SecondCore:
         return maps
 
     def _owe(self, owed: Owed) -> None:
+        if not self._is_lent:  # the backward pass of an earlier loss: nobody waits for the thread
+            owed.pay()
+            return
         self._left += 1
         self._owed.put(owed)
 
     def _work(self) -> None:
-        make_deterministic()
+        make_thread_deterministic()
         while (owed := self._owed.get()) is not None:
             try:
                 owed.pay()

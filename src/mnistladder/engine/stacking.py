@@ -12,9 +12,11 @@ import torch
 from torch import Tensor, nn
 
 from mnistladder.config.spec import Config
-from mnistladder.engine.train_state import TrainState, join_weights, split_weights
+from mnistladder.engine.train_state import TrainState
 from mnistladder.errors import UsageError
 from mnistladder.model import network
+
+Moments = dict[str, Tensor]  # as `TrainState.moments` gives them
 
 
 def join(config: Config, members: Sequence[TrainState]) -> TrainState:
@@ -26,20 +28,24 @@ def join(config: Config, members: Sequence[TrainState]) -> TrainState:
         return members[0]
     device = members[0].weights.device
     built = network.build_stacked(config.model, len(members)).to_empty(device=device)
-    weights = join_weights(built)
-    stack = TrainState.of(config, built, weights)
+    stack = TrainState.of(config, built)
     for value in built.state_dict().values():
         value.zero_()  # what belongs to no member
-    moments = members[0].optimizer.state[members[0].weights]
-    stack.optimizer.state[weights] = {
-        kind: torch.zeros_like(weights) if value.dim() else value.clone()
-        for kind, value in moments.items()
-        if value is not None
-    }
-    for whole, *parts in _tensors(stack, members):
+    own = [member.moments() for member in members]
+    wide = _moments_like(own[0], stack)
+    for whole, *parts in _tensors([stack, *members], [wide, *own]):
         whole.copy_(torch.cat(parts) if whole.dim() else parts[0])
+    stack.take_moments(wide)
     _share_constants(built, members[0].network)
     return stack
+
+
+def _moments_like(moments: Moments, state: TrainState) -> Moments:
+    """Moments of the same kinds for the weights of another state; all values are zero."""
+    return {
+        kind: torch.zeros_like(state.weights.data) if value.dim() else value.clone()
+        for kind, value in moments.items()
+    }
 
 
 def _share_constants(built: nn.Module, own: nn.Module) -> None:
@@ -62,32 +68,31 @@ def split(stack: TrainState, members: Sequence[TrainState]) -> None:
     """Gives each member its weights, buffers and optimizer state out of the stack."""
     if stack is members[0]:
         return
-    for member in members:
-        member.optimizer.state[member.weights] = {
-            kind: torch.zeros_like(member.weights) if value.dim() else value.clone()
-            for kind, value in stack.optimizer.state[stack.weights].items()
-            if value is not None
-        }
-    for whole, *parts in _tensors(stack, members):
+    wide = stack.moments()
+    own = [_moments_like(wide, member) for member in members]
+    for whole, *parts in _tensors([stack, *members], [wide, *own]):
         pieces = whole.chunk(len(members)) if whole.dim() else [whole] * len(members)
         for part, piece in zip(parts, pieces, strict=True):
             part.copy_(piece)
+    for member, moments in zip(members, own, strict=True):
+        member.take_moments(moments)
 
 
-def _tensors(stack: TrainState, members: Sequence[TrainState]) -> Iterator[tuple[Tensor, ...]]:
+def _tensors(
+    states: Sequence[TrainState], moments: Sequence[Moments]
+) -> Iterator[tuple[Tensor, ...]]:
     """All that a member's future depends on, tensor by tensor: the stack's, then each member's."""
-    names = members[0].network.state_dict()
-    for name, whole, part in zip(names, _state(stack), _state(members[0]), strict=False):
+    stack, *members = states
+    wholes, parts = (state.network.state_dict().values() for state in (stack, members[0]))
+    for name, whole, part in zip(stack.network.state_dict(), wholes, parts, strict=True):
         _check_shape(name, whole, part, len(members))
-    for whole, *parts in zip(*(_state(member) for member in (stack, *members)), strict=True):
-        used = whole[: len(parts) * len(parts[0])] if whole.dim() else whole
-        yield used, *parts
+    pairs = zip(states, moments, strict=True)
+    for whole, *each in zip(*(_state(state, of_it) for state, of_it in pairs), strict=True):
+        yield whole[: len(each) * len(each[0])] if whole.dim() else whole, *each
 
 
-def _state(member: TrainState) -> Iterator[Tensor]:
-    yield from member.network.state_dict().values()
-    parameters = list(member.network.parameters())
-    moments = member.optimizer.state[member.weights]
+def _state(state: TrainState, moments: Moments) -> Iterator[Tensor]:
+    yield from state.network.state_dict().values()
     for _, value in sorted(moments.items()):  # a loaded state may come in another order
-        if value is not None and value.dim():
-            yield from split_weights(value, parameters)
+        if value.dim():
+            yield from state.joined.split(value)

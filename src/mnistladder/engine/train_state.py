@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -11,25 +11,25 @@ from torch import Tensor, nn
 
 from mnistladder.config.spec import Config
 from mnistladder.engine import optim
-from mnistladder.errors import CorruptError, UsageError
+from mnistladder.engine.joined_weights import JoinedWeights, join_weights
+from mnistladder.errors import CorruptError
 from mnistladder.model import network
 
 WEIGHT, MOMENT = "weight/", "optimizer/"
-ALIGNMENT = 16  # float32 values in a cache line; kernels read a weight from the start of one
 
 
 @dataclass
 class TrainState:
     """One network in training.
 
-    `weights` and its gradient hold those of all parameters; `optimizer` knows no others, and
-    `backward` adds a loss's gradient to them. `precision` is that of activations and products in
-    training (torch's automatic mixed precision; bfloat16 has the range of float32, so that no loss
-    needs scaling).
+    `joined` holds all parameters and their gradients; `optimizer` knows no others, and `backward`
+    adds a loss's gradient to them. `precision` is that of activations and products in training
+    (torch's automatic mixed precision; bfloat16 has the range of float32, so that no loss needs
+    scaling).
     """
 
     network: nn.Module
-    weights: nn.Parameter
+    joined: JoinedWeights
     optimizer: torch.optim.Optimizer
     precision: torch.dtype = torch.float32
     backward: Callable[[Tensor], None] = Tensor.backward
@@ -38,19 +38,29 @@ class TrainState:
     def new(
         cls, config: Config, seed: int, statistics: tuple[float, float], device: torch.device
     ) -> "TrainState":
-        """The member with its initial weights. Raises UsageError as `join_weights`.
+        """The network with its initial weights. Raises UsageError as `join_weights`.
 
         `statistics` are the training pixels' mean and standard deviation.
         """
-        built = network.build(config.model, seed, statistics).to(device)
-        weights = join_weights(built)
-        return cls.of(config, built, weights)
+        return cls.of(config, network.build(config.model, seed, statistics).to(device))
 
     @classmethod
-    def of(cls, config: Config, built: nn.Module, weights: nn.Parameter) -> "TrainState":
-        """The network, whose weights these are, with the config's optimizer and precision."""
-        optimizer = optim.make_optimizer(config, weights)
-        return cls(built, weights, optimizer, getattr(torch, config.precision))
+    def of(cls, config: Config, built: nn.Module) -> "TrainState":
+        """The network with its weights joined, and the config's optimizer and precision."""
+        exempt = optim.without_decay(built, config.optimizer.no_decay)
+        joined = join_weights(built, exempt)
+        optimizer = optim.make_optimizer(config, joined)
+        return cls(built, joined, optimizer, getattr(torch, config.precision))
+
+    @property
+    def evaluated(self) -> nn.Module:
+        """The network that is scored, hashed and exported: here the one in training."""
+        return self.network
+
+    @property
+    def weights(self) -> nn.Parameter:
+        """All weights as one tensor, whose gradient is that of the loss."""
+        return self.joined.values
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits N x 10, float32, of images N x 1 x 28 x 28, for training."""
@@ -62,11 +72,7 @@ class TrainState:
     def save(self) -> bytes:
         """Weights, buffers and optimizer state as safetensors bytes."""
         tensors = {WEIGHT + name: value for name, value in self.network.state_dict().items()}
-        tensors |= {
-            MOMENT + kind: value
-            for kind, value in self.optimizer.state.get(self.weights, {}).items()
-            if value is not None
-        }
+        tensors |= {MOMENT + kind: value for kind, value in self.moments().items()}
         return safetensors.save({name: value.cpu().contiguous() for name, value in tensors.items()})
 
     def load(self, checkpoint: bytes) -> None:
@@ -76,54 +82,39 @@ class TrainState:
             {name.removeprefix(kind): value for name, value in tensors.items() if kind in name}
             for kind in (WEIGHT, MOMENT)
         )
-        groups = self.optimizer.state_dict()["param_groups"]
-        try:
-            self.network.load_state_dict(weights)
-            self.optimizer.load_state_dict({"state": {0: moments}, "param_groups": groups})
-        except (RuntimeError, ValueError) as error:
-            raise CorruptError(f"a checkpoint of another network: {error}") from None
         for kind, value in moments.items():
             if value.dim() and value.shape != self.weights.shape:
                 raise CorruptError(f"a checkpoint of another network: {len(value)} of {kind}")
+        try:
+            self.network.load_state_dict(weights)
+        except RuntimeError as error:
+            raise CorruptError(f"a checkpoint of another network: {error}") from None
+        self.take_moments(moments)
 
+    def moments(self) -> dict[str, Tensor]:
+        """The optimizer's state by kind: laid out as `weights`, or one number for all of them."""
+        states = [self.optimizer.state.get(segment, {}) for segment in self.joined.segments]
+        first = states[0]
+        kinds = [kind for kind, value in first.items() if value is not None]
+        if len(states) == 1:
+            return {kind: first[kind] for kind in kinds}
+        return {
+            kind: torch.cat([state[kind] for state in states]) if first[kind].dim() else first[kind]
+            for kind in kinds
+        }
 
-def join_weights(built: nn.Module) -> nn.Parameter:
-    """One tensor that holds all parameters of the network, which become views of it.
-
-    An optimizer then updates all in one pass. The gradients are views of the tensor's gradient, and
-    convolutions are laid out channels last. Raises UsageError where one is not float32.
-    """
-    parameters = list(built.parameters())
-    for name, parameter in built.named_parameters():
-        if parameter.dtype != torch.float32:
-            raise UsageError(f"parameter {name} is {parameter.dtype}; a layer must have float32")
-    size = sum(_aligned(parameter.numel()) for parameter in parameters)
-    weights = nn.Parameter(torch.zeros(size, device=parameters[0].device))
-    weights.grad = torch.zeros_like(weights)
-    for joined in (weights.data, weights.grad):
-        for parameter, part in zip(parameters, split_weights(joined, parameters), strict=True):
-            if joined is weights.grad:
-                parameter.grad = part
-            else:
-                parameter.data = part.copy_(parameter.data)
-    return weights
-
-
-def split_weights(joined: Tensor, parameters: list[nn.Parameter]) -> Iterator[Tensor]:
-    """The parts of joined values, ... x all, as views ... x shape of each parameter."""
-    start = 0
-    for parameter in parameters:
-        part = joined[..., start : start + parameter.numel()]
-        if parameter.dim() == 4:
-            out, channels, *sides = parameter.shape
-            yield part.unflatten(-1, (out, *sides, channels)).movedim(-1, -3)
-        else:
-            yield part.unflatten(-1, parameter.shape)
-        start += _aligned(parameter.numel())
-
-
-def _aligned(count: int) -> int:
-    return -(-count // ALIGNMENT) * ALIGNMENT
+    def take_moments(self, moments: dict[str, Tensor]) -> None:
+        """Makes a copy of these, on the weights' device, the optimizer's state."""
+        parts = {
+            kind: self.joined.cut(value) if value.dim() else [value] * len(self.joined.segments)
+            for kind, value in moments.items()
+        }
+        states = {
+            number: {kind: part[number].clone() for kind, part in parts.items()}
+            for number in range(len(self.joined.segments))
+        }
+        groups = self.optimizer.state_dict()["param_groups"]
+        self.optimizer.load_state_dict({"state": states, "param_groups": groups})
 
 
 def hash_weights(trained: nn.Module) -> str:

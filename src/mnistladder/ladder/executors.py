@@ -75,7 +75,7 @@ def _train(job: Job, store: StageStore, device: str, emit: Emit, cores: int) -> 
     from mnistladder.ladder.trainer import Trainer
 
     devices.make_deterministic()
-    chosen = devices.choose(device)
+    chosen = devices.choose(environment.parse_device(device))
     with SecondCore() if cores > 1 and chosen.type == "cpu" else nullcontext() as overlap:
         Trainer(store, chosen, emit, overlap).train(job.stages, job.stacked)
 

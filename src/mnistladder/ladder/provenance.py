@@ -69,12 +69,12 @@ def look_again(
         store.check_files(stage.key)
         member = TrainState.new(stage.config, stage.seed, digits.statistics, device)
         member.load(store.checkpoint(stage.key))
-        found = evaluate.probabilities(member.network, digits.test.images).cpu().numpy()
+        found = evaluate.probabilities(member.evaluated, digits.test.images).cpu().numpy()
         stored = store.probabilities(stage.key)
         changed = int((found.argmax(1) != stored.argmax(1)).sum())
         largest = float(np.abs(found - stored).max())
         recorded = store.record(stage.key)["weights_sha256"]
-        yield Look(stage, changed, largest, hash_weights(member.network) == recorded)
+        yield Look(stage, changed, largest, hash_weights(member.evaluated) == recorded)
 
 
 def wrong_fields(record: Record, attempt: Attempt, store: StageStore) -> list[str]:

@@ -14,6 +14,7 @@ from mnistladder.ladder.attempts import Attempt
 from mnistladder.model.layers import plugin_versions
 from mnistladder.runs.stage_store import StageStore, mean_probabilities
 from mnistladder.sealed import Record, digest
+from mnistladder.task import LEAST_PROBABILITY
 
 
 def make_result(attempt: Attempt, store: StageStore) -> Record:
@@ -94,7 +95,7 @@ def _scores(probabilities: np.ndarray, labels: np.ndarray, config: Config) -> Re
     part = config.scored_slice(len(labels))
     predictions, truth = every[part], labels[part]
     wrong = np.flatnonzero(predictions != truth)
-    of_truth = probabilities[part][np.arange(len(truth)), truth].clip(1e-7)
+    of_truth = probabilities[part][np.arange(len(truth)), truth].clip(LEAST_PROBABILITY)
     return {
         "test_images": len(truth),
         "scored": [part.start, part.stop],

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from mnistladder import environment, sealed, storage
 from mnistladder.config.recipe import recipe
+from mnistladder.config.sizes import epoch_size
 from mnistladder.config.spec import Config
 from mnistladder.errors import CorruptError
 from mnistladder.ladder.stages import Stage
@@ -30,8 +31,8 @@ class Speed:
         """Seconds that a stage takes on a data set of this size."""
         total = 0.0
         for phase in stage.phases:
-            real = stage.config.batch_size - phase.pseudo_per_batch
-            images = train_images * stage.config.batch_size / real
+            batch, pseudo = stage.config.batch_size, phase.pseudo_per_batch
+            images = epoch_size(train_images, batch, pseudo).images
             each = self.train_s + (self.augment_s if phase.augment else 0)
             total += phase.epochs * (images * each + test_images * self.evaluate_s + self.store_s)
         return total

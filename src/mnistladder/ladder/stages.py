@@ -78,7 +78,7 @@ class Stage:
     @property
     def is_stackable(self) -> bool:
         """Whether several networks of this plan can train as one."""
-        layers = all(layer.stackable for layer in self.config.model)
+        layers = all(layer.stackable and not layer.draws for layer in self.config.model)
         return layers and self.config.clip_norm is None  # a norm would be that of all
 
     def position(self, epoch: int) -> tuple[int, int]:

@@ -9,7 +9,7 @@ import io
 import sys
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
@@ -167,10 +167,8 @@ def sample_images(config: Config, seed: int, digits: Digits) -> tuple[str, Tenso
         if phase.augment and config.augment:
             pool = digits.test[config.pool_slice(len(digits.test))]  # its size alone matters here
             epoch = inputs.assemble_epoch(digits.train, pool, config, phase, seed, count)
-            assert epoch.maps is not None, "a phase that augments draws maps"
             first = epoch.order.argsort()[:SAMPLES]
-            samples = replace(epoch, order=epoch.order[first], maps=epoch.maps[first])
-            return "augmented", samples[:SAMPLES].images / 255
+            return "augmented", epoch[first].images / 255
         count += phase.epochs
     return "raw", digits.train.images[:SAMPLES].float() / 255
 

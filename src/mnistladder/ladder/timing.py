@@ -9,6 +9,7 @@ from statistics import median
 import torch
 
 from mnistladder import storage
+from mnistladder.config.sizes import EVALUATED
 from mnistladder.config.spec import Config, Phase
 from mnistladder.engine import evaluate, inputs, loop, optim, stacking
 from mnistladder.engine.devices import make_deterministic
@@ -19,7 +20,6 @@ from mnistladder.runs.stage_store import Progress, StageStore
 
 BUDGET_S = 0.5
 STATISTICS = (33.3, 78.6)
-EVALUATED = evaluate.BATCH
 
 
 def measure(config: Config, networks: int, device: torch.device, runs: Path) -> Speed:

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from mnistladder import environment, storage
-from mnistladder.config import schedule
-from mnistladder.engine import evaluate, inputs, loop, optim, stacking
+from mnistladder.engine import evaluate
+from mnistladder.engine.epoch import EpochPlan, Learner, TrainedEpoch, train_epoch
 from mnistladder.engine.second_core import SecondCore
 from mnistladder.engine.tensors import Digits, Images, load_digits
 from mnistladder.engine.train_state import TrainState, hash_weights
@@ -21,7 +21,6 @@ from mnistladder.errors import CorruptError, DivergedError
 from mnistladder.ladder.events import EpochDone, Event, Failed, Finished, Notice, Started
 from mnistladder.ladder.stages import Stage
 from mnistladder.runs.stage_store import Progress, StageStore, mean_probabilities
-from mnistladder.seeds import derive_seed
 
 
 @dataclass
@@ -49,13 +48,13 @@ class Trainee:
 class Trainer:
     """Trains stages on a device, stores them among `members` and tells each event.
 
-    `overlap` lends networks on the CPU a second core; no bit depends on it.
+    `second_core` is lent to networks on the CPU; no bit depends on it.
     """
 
     store: StageStore
     device: torch.device
     emit: Callable[[Event], None]
-    overlap: SecondCore | None = None
+    second_core: SecondCore | None = None
 
     def train(self, stages: Sequence[Stage], stacked: bool = False) -> None:
         """Trains what is missing of stages of one plan, storing each epoch, then the results.
@@ -137,12 +136,12 @@ class Trainer:
     def _train_epoch(self, trainees: list[Trainee], digits: Digits) -> list[Trainee]:
         """One epoch of trainees that stand at the same one; those that failed are returned."""
         start = time.perf_counter()
-        losses, about = self._run_epoch(trainees, digits)
-        share = (time.perf_counter() - start) / len(trainees)
+        trained = self._run_epoch(trainees, digits)
+        train_s = (time.perf_counter() - start) / len(trainees)
         failed = list(trainees)
-        for trainee, loss in zip(trainees, losses, strict=False):
+        for trainee, loss in zip(trainees, trained.losses, strict=True):
             with self._own_errors(trainee.stage):
-                row = _evaluate(trainee, digits, loss) | about | {"train_s": round(share, 3)}
+                row = _evaluate(trainee, digits, loss) | _about_epoch(trainee, trained, train_s)
                 trainee.progress.history.append(row)
                 trainee.progress.checkpoint = trainee.member.save()
                 self.store.save_progress(trainee.stage.key, trainee.progress)
@@ -150,42 +149,19 @@ class Trainer:
                 failed.remove(trainee)
         return failed
 
-    def _run_epoch(
-        self, trainees: list[Trainee], digits: Digits
-    ) -> tuple[list[float], dict[str, Any]]:
-        """Trains an epoch; each one's loss, and what all history rows say of it."""
+    def _run_epoch(self, trainees: list[Trainee], digits: Digits) -> TrainedEpoch:
+        """Trains an epoch of trainees that stand at the same one."""
         stage, epoch = trainees[0].stage, trainees[0].epoch
-        if trainees[0].progress.stacked and len(trainees) == 1:
-            trainees = trainees * 2  # the last of a stack trains beside its twin, for the same bits
-        config, (index, within) = stage.config, stage.position(epoch)
-        phase = config.phases[index]
-        epochs = [
-            inputs.assemble_epoch(digits.train, t.pool, config, phase, t.stage.seed, epoch)
-            for t in trainees
-        ]
-        images = len(epochs[0])
-        rates = schedule.learning_rates(phase, within, -(-images // config.batch_size))
-        joined = stacking.join(config, [trainee.member for trainee in trainees])
-        if self.overlap:
-            self.overlap.attach(joined)
-        with _layers_stream(stage.seed, epoch, self.device):
-            losses = loop.run_epoch(
-                joined,
-                optim.make_loss(config),
-                epochs,
-                config.batch_size,
-                rates,
-                [inputs.stream(t.stage.seed, "dropout", epoch, self.device) for t in trainees],
-                config.clip_norm,
-            ).tolist()
-        stacking.split(joined, [trainee.member for trainee in trainees])
-        lr = rates[0] if rates[0] == rates[-1] else [rates[0], rates[-1]]
-        return losses, {"epoch": epoch + 1, "phase": index, "lr": lr, "images": images}
+        index, epoch_of_phase = stage.position(epoch)
+        plan = EpochPlan(stage.config, stage.config.phases[index], epoch, epoch_of_phase)
+        learners = [Learner(each.member, each.stage.seed, each.pool) for each in trainees]
+        stacked = trainees[0].progress.stacked
+        return train_epoch(plan, learners, digits.train, stacked, self.second_core)
 
     def _finish(self, trainee: Trainee, digits: Digits) -> None:
         probabilities = trainee.probabilities
         if probabilities is None:  # killed between the last epoch and the record
-            probabilities = evaluate.probabilities(trainee.member.network, digits.test.images)
+            probabilities = evaluate.probabilities(trainee.member.evaluated, digits.test.images)
         about = _about(trainee, digits, self.device)
         stage, found = trainee.stage, probabilities.cpu().numpy()
         self.store.finish(stage.key, stage.seed, stage.config, trainee.progress, found, about)
@@ -203,33 +179,30 @@ def _next_together(trainees: list[Trainee]) -> list[Trainee]:
 def _evaluate(trainee: Trainee, digits: Digits, loss: float) -> dict[str, Any]:
     """The part of a history row that scores the trained network. Raises DivergedError."""
     start = time.perf_counter()
-    trainee.probabilities = evaluate.probabilities(trainee.member.network, digits.test.images)
-    errors, test_loss = _score(trainee.probabilities, digits.test.labels)
-    for kind, value in (("loss", loss), ("test loss", test_loss)):
+    trainee.probabilities = evaluate.probabilities(trainee.member.evaluated, digits.test.images)
+    score = evaluate.score(trainee.probabilities, digits.test.labels)
+    for kind, value in (("loss", loss), ("test loss", score.loss)):
         if not math.isfinite(value):
             where = f"epoch {trainee.epoch + 1}, phase {trainee.stage.position(trainee.epoch)[0]}"
             raise DivergedError(f"{where}: the {kind} is {value}; lower its `lr`")
     return {
         "loss": loss,
-        "test_loss": test_loss,
-        "test_errors": errors,
+        "test_loss": score.loss,
+        "test_errors": score.errors,
         "eval_s": round(time.perf_counter() - start, 3),
     }
 
 
-@contextmanager
-def _layers_stream(seed: int, epoch: int, device: torch.device) -> Iterator[None]:
-    """Puts torch's global generators, which other packages' layers draw from, at the stream."""
-    devices = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices):
-        torch.manual_seed(derive_seed(seed, "dropout", epoch))
-        yield
-
-
-def _score(probabilities: Tensor, labels: Tensor) -> tuple[int, float]:
-    errors = (probabilities.argmax(1) != labels).sum().item()
-    of_truth = probabilities.gather(1, labels[:, None]).clamp_min(optim.KERAS_EPSILON)
-    return int(errors), -of_truth.log().mean().item()
+def _about_epoch(trainee: Trainee, trained: TrainedEpoch, train_s: float) -> dict[str, Any]:
+    """The part of a history row that says which epoch it was, and what it took."""
+    first, last = trained.rates[0], trained.rates[-1]
+    return {
+        "epoch": trainee.epoch + 1,
+        "phase": trainee.stage.position(trainee.epoch)[0],
+        "lr": first if first == last else [first, last],
+        "images": trained.images,
+        "train_s": round(train_s, 3),
+    }
 
 
 def _about(trainee: Trainee, digits: Digits, device: torch.device) -> dict[str, Any]:
@@ -243,7 +216,7 @@ def _about(trainee: Trainee, digits: Digits, device: torch.device) -> dict[str, 
         "train_s": round(train_s, 3),
         "total_s": round(train_s + sum(row["eval_s"] for row in history), 3),
         "test_errors": history[-1]["test_errors"],
-        "weights_sha256": hash_weights(trainee.member.network),
+        "weights_sha256": hash_weights(trainee.member.evaluated),
         "data": {"name": stage.source.name, "sha256": stage.source.sha256},
         "test_images": len(digits.test),
         "resumed": progress.resumed,

@@ -1,6 +1,7 @@
 """The few torch modules and initialisers that torch.nn does not have under these names."""
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from math import prod
 from typing import TypeVar
 
@@ -56,8 +57,8 @@ class Dropout(nn.Module):
     """Zeroes each value with probability p in training; the others are scaled to keep the mean.
 
     Drawing is a tenth of a small network's step, so the training loop draws the masks of many
-    batches at once, from 16-bit words, and sets each batch's `mask` before its forward pass: p is
-    rounded to a multiple of 2^-16. Without a mask torch's own dropout does it.
+    batches at once, from 16-bit words, and `dropout_masks` sets each batch's `mask` before its
+    forward pass: p is rounded to a multiple of 2^-16. Without a mask torch's own dropout does it.
     """
 
     AHEAD = 1 << 19  # values drawn at a time, which fit into a core's cache
@@ -105,6 +106,31 @@ class Dropout(nn.Module):
 
     def extra_repr(self) -> str:
         return f"p={self.p}"
+
+
+@contextmanager
+def dropout_masks(
+    network: nn.Module, batch_size: int, generators: Sequence[torch.Generator]
+) -> Iterator[Callable[[], None]]:
+    """A function that sets the masks of the next batch in all dropouts of a network.
+
+    Each network in a stack has its own generator. Afterwards no dropout has a mask.
+    """
+    drawn = [
+        (module, module.masks(batch_size, generators))
+        for module in network.modules()
+        if isinstance(module, Dropout)
+    ]
+
+    def set_next() -> None:
+        for module, masks in drawn:
+            module.mask = next(masks)
+
+    try:
+        yield set_next
+    finally:
+        for module, _ in drawn:
+            module.mask = None
 
 
 class StackedLinear(nn.Module):

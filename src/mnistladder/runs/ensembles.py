@@ -17,5 +17,5 @@ def load(record: Record, store: StageStore, device: torch.device) -> Ensemble:
     for key, seed in zip(record["member_keys"], record["member_seeds"], strict=True):
         member = TrainState.new(config, seed, UNFITTED, device)
         member.load(store.checkpoint(key))
-        networks.append(member.network.requires_grad_(False))
+        networks.append(member.evaluated.requires_grad_(False))
     return Ensemble(networks)
