@@ -1,20 +1,22 @@
 """What a record says of code, versions and machine; found without importing torch."""
 
+import math
 import os
 import platform
 import re
 import shutil
 import subprocess
 import sys
+from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
-from itertools import takewhile
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 from mnistladder import __version__
 from mnistladder.errors import UsageError
 
+DeviceKind = Literal["auto", "cpu", "cuda", "mps"]
 PACKAGES = ("torch", "torchvision", "numpy", "safetensors", "pydantic")
 
 
@@ -68,8 +70,47 @@ def usable_core_numbers() -> list[int]:
 
 
 def usable_cores() -> int:
-    """How many cores this process may use."""
-    return len(usable_core_numbers()) or os.cpu_count() or 1
+    """How many cores this process may keep busy: those it may use, or its container's quota."""
+    cores = len(usable_core_numbers()) or os.cpu_count() or 1
+    quota = cpu_quota()
+    return cores if quota is None else min(cores, max(1, math.ceil(quota)))
+
+
+def cpu_quota(
+    mounted: Path = Path("/sys/fs/cgroup"), memberships: Path = Path("/proc/self/cgroup")
+) -> float | None:
+    """CPU seconds a second that the control groups of this process allow; None for no limit.
+
+    A group is limited by those above it, too, so that the smallest quota counts. Reads version 2
+    (`cpu.max`) and version 1 (`cpu.cfs_quota_us`).
+    """
+    try:
+        lines = memberships.read_text().splitlines()
+    except OSError:  # not Linux
+        return None
+    quotas = list[float]()
+    for line in lines:
+        _, controllers, group = line.split(":", 2)
+        if controllers and "cpu" not in controllers.split(","):
+            continue
+        top = mounted / controllers
+        groups = [top / group.lstrip("/"), *(top / group.lstrip("/")).parents]
+        for folder in groups[: groups.index(top) + 1]:
+            quotas += _group_quota(folder)
+    return min(quotas, default=None)
+
+
+def _group_quota(folder: Path) -> list[float]:
+    """The quota of one control group, if it has one."""
+    try:
+        if (folder / "cpu.max").exists():
+            quota, period = (folder / "cpu.max").read_text().split()
+        else:
+            quota = (folder / "cpu.cfs_quota_us").read_text()
+            period = (folder / "cpu.cfs_period_us").read_text()
+        return [int(quota) / int(period)] if int(quota) > 0 else []
+    except (OSError, ValueError, ZeroDivisionError):  # no such group here, or "max": no limit
+        return []
 
 
 def peak_mib() -> float:
@@ -90,34 +131,89 @@ def peak_mib() -> float:
     return peak / (2**20 if sys.platform == "darwin" else 2**10)
 
 
+@dataclass(frozen=True)
+class DeviceChoice:
+    """A device as `--device` names it: its kind, and the number of a CUDA device if one is named.
+
+    Whether torch can use it here, `engine.devices.choose` checks.
+    """
+
+    kind: DeviceKind
+    index: int | None = None
+
+    def __str__(self) -> str:
+        return self.kind if self.index is None else f"{self.kind}:{self.index}"
+
+    def decided(self) -> "DeviceChoice":
+        """The device that `auto` means on this machine; any other choice is already decided."""
+        if self.kind != "auto":
+            return self
+        return DeviceChoice("cuda" if gpu_count() else "cpu")
+
+    @property
+    def is_gpu(self) -> bool:
+        """Whether networks train on a GPU here."""
+        return self.decided().kind in ("cuda", "mps")
+
+
+def parse_device(text: str) -> DeviceChoice:
+    """The device that a text names. Raises UsageError for a text that names none."""
+    kind, colon, index = text.partition(":")
+    for known in get_args(DeviceKind):
+        if kind == known and not colon:
+            return DeviceChoice(known)
+    if kind == "cuda" and re.fullmatch(r"[0-9]{1,3}", index):
+        return DeviceChoice("cuda", int(index))
+    raise UsageError(f"--device {text}: expected auto, cpu, cuda, cuda:N or mps")
+
+
 def check_device_name(name: str) -> None:
-    """Raises UsageError for what no device is called; whether it is here, torch must say."""
-    if not re.fullmatch(r"auto|cpu|mps|cuda(:\d{1,3})?", name):
-        raise UsageError(f"--device {name}: expected auto, cpu, cuda, cuda:N or mps")
+    """Raises UsageError for a text that names no device."""
+    parse_device(name)
 
 
 def uses_gpu(device: str) -> bool:
-    """Whether what `--device` says is a GPU here."""
-    return device.startswith(("cuda", "mps")) or (device == "auto" and gpu_count() > 0)
+    """Whether the device that a text names is a GPU here. Raises UsageError."""
+    return parse_device(device).is_gpu
 
 
 def gpu_count() -> int:
-    """NVIDIA devices that this process may see, by device files or `nvidia-smi`, without torch.
+    """How many CUDA devices torch can use here."""
+    return len(usable_cuda_devices())
 
-    `CUDA_VISIBLE_DEVICES` hides the others; what follows an unknown entry is hidden, too.
-    """
-    present = _gpus_present()
-    allowed = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if allowed is None:
-        return present
-    chosen = [entry.strip() for entry in allowed.split(",") if entry.strip()]
-    return min(present, len(list(takewhile(lambda entry: entry != "-1", chosen))))
+
+# A process of its own, because torch takes a second to import and a broken driver may hang.
+_CUDA_PROBE = """
+import torch
+for number in range(torch.cuda.device_count()):
+    try:
+        torch.zeros(1, device=f"cuda:{number}")
+    except RuntimeError:
+        continue
+    print(number)
+"""
+_CUDA_PROBE_LIMIT_S = 60
 
 
 @cache
-def _gpus_present() -> int:
-    files = len(list(Path("/dev").glob("nvidia[0-9]*")))
-    if files or not shutil.which("nvidia-smi"):
-        return files
-    listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, check=False)
-    return listed.stdout.count("GPU ")
+def usable_cuda_devices() -> tuple[int, ...]:
+    """Numbers of the CUDA devices that torch can use, tried once; seconds where there may be any.
+
+    `CUDA_VISIBLE_DEVICES` hides devices, as always.
+    """
+    if not _may_have_cuda():
+        return ()
+    command = [sys.executable, "-c", _CUDA_PROBE]
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, check=False, timeout=_CUDA_PROBE_LIMIT_S
+        )
+    except subprocess.TimeoutExpired:
+        return ()
+    return tuple(int(line) for line in done.stdout.split()) if done.returncode == 0 else ()
+
+
+def _may_have_cuda() -> bool:
+    """Whether this machine shows any trace of a GPU: only then torch is asked."""
+    traces = [*Path("/dev").glob("nvidia*"), *map(Path, ("/dev/dxg", "/dev/kfd"))]
+    return any(path.exists() for path in traces) or shutil.which("nvidia-smi") is not None

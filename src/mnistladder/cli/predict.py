@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.text import Text
 
-from mnistladder import storage
+from mnistladder import environment, storage
 from mnistladder.cli import base
 from mnistladder.cli.base import app
 from mnistladder.errors import DataError, ExitCode, UsageError
@@ -94,7 +94,7 @@ def _probabilities(record: Record, runs: Path, seen: Digits, device: str) -> NDA
     from mnistladder.runs import ensembles, stage_store
 
     devices.make_deterministic()
-    where = devices.choose(device)
+    where = devices.choose(environment.parse_device(device))
     networks = ensembles.load(record, StageStore(runs), where).networks
     digits = torch.from_numpy(np.array(seen))[:, None].to(where)
     each = [evaluate.probabilities(network, digits).cpu().numpy() for network in networks]

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from mnistladder import environment
 from mnistladder.cli import base
 from mnistladder.cli.base import app
 from mnistladder.data.datasets import Source
@@ -68,9 +69,9 @@ def _verify(
         from mnistladder.engine import devices
 
         devices.make_deterministic()
+        chosen = devices.choose(environment.parse_device(device))
         known |= {
-            look.stage.key: look
-            for look in provenance.look_again(attempt, store, devices.choose(device), known)
+            look.stage.key: look for look in provenance.look_again(attempt, store, chosen, known)
         }
     looks = [known[stage.key] for stage in attempt.stages]
     wrong = provenance.wrong_fields(record, attempt, store)

@@ -5,24 +5,24 @@ import os
 import torch
 
 from mnistladder import environment
+from mnistladder.environment import DeviceChoice
 from mnistladder.errors import ResourceError
 
 
-def choose(name: str) -> torch.device:
-    """`auto` takes CUDA, else the CPU; any other must be on this machine.
+def choose(choice: DeviceChoice) -> torch.device:
+    """The torch device of a choice; `auto` takes CUDA, else the CPU.
 
-    MPS must be asked for: torch has no deterministic max-pooling there, and says so. Raises
-    ResourceError where there is no such device.
+    MPS must be named: torch has no deterministic max-pooling there, and raises an error. Raises
+    ResourceError where this machine has no such device.
     """
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    kind, _, index = name.partition(":")
-    if kind == "cuda" and int(index or 0) >= torch.cuda.device_count():
+    if choice.kind == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if choice.kind == "cuda" and (choice.index or 0) >= torch.cuda.device_count():
         count = torch.cuda.device_count()
-        raise ResourceError(f"--device {name}: {count} CUDA devices here; use auto or cpu")
-    if kind == "mps" and not _has_mps():
+        raise ResourceError(f"--device {choice}: {count} CUDA devices here; use auto or cpu")
+    if choice.kind == "mps" and not _has_mps():
         raise ResourceError("--device mps: no Metal device here; use auto or cpu")
-    return torch.device(name)
+    return torch.device(str(choice))
 
 
 def _has_mps() -> bool:
