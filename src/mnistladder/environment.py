@@ -1,4 +1,4 @@
-"""What a record says of code, versions and machine; found without importing torch."""
+"""Code, versions and machine, as records name them. Torch is never imported here."""
 
 import math
 import os
@@ -22,19 +22,19 @@ PACKAGES = ("torch", "torchvision", "numpy", "safetensors", "pydantic")
 
 @cache
 def versions() -> dict[str, str | None]:
-    """Python's, ours, and those of the packages that can change a result."""
-    found: dict[str, str | None] = {"python": platform.python_version(), "mnistladder": __version__}
+    """Versions of Python, of this package, and of the packages that can change a result."""
+    known: dict[str, str | None] = {"python": platform.python_version(), "mnistladder": __version__}
     for name in PACKAGES:
         try:
-            found[name] = version(name)
+            known[name] = version(name)
         except PackageNotFoundError:
-            found[name] = None
-    return found
+            known[name] = None
+    return known
 
 
 @cache
 def git_state() -> dict[str, Any]:
-    """Commit and dirty flag of the checkout that the code runs from; None for a wheel."""
+    """Commit and dirty flag of the checkout that holds this code; None for an installed wheel."""
     top = Path(__file__).parents[2]
     unknown = {"commit": None, "dirty": None}
     if not (top / ".git").exists() or not shutil.which("git"):
@@ -65,7 +65,7 @@ def cpu_name() -> str:
 
 
 def usable_core_numbers() -> list[int]:
-    """Cores that this process may use and bind others to; empty where the system cannot say."""
+    """Cores that this process may use; empty where the system does not report them."""
     return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
 
 
@@ -114,9 +114,9 @@ def _group_quota(folder: Path) -> list[float]:
 
 
 def peak_mib() -> float:
-    """The most memory that this process held so far; 0 where the system cannot say.
+    """The most memory that this process has held; 0 where the system does not report it.
 
-    Linux's own counter is asked first: `getrusage` counts the parent's memory before the `exec`.
+    Linux's own counter comes first: `getrusage` also counts the parent's memory before `exec`.
     """
     try:
         [line] = re.findall(r"^VmHWM:\s+(\d+) kB$", Path("/proc/self/status").read_text(), re.M)
@@ -197,9 +197,9 @@ _CUDA_PROBE_LIMIT_S = 60
 
 @cache
 def usable_cuda_devices() -> tuple[int, ...]:
-    """Numbers of the CUDA devices that torch can use, tried once; seconds where there may be any.
+    """Numbers of the CUDA devices that torch can use, by a test that runs once.
 
-    `CUDA_VISIBLE_DEVICES` hides devices, as always.
+    It takes seconds where the machine may have a GPU. `CUDA_VISIBLE_DEVICES` hides devices.
     """
     if not _may_have_cuda():
         return ()
@@ -214,6 +214,6 @@ def usable_cuda_devices() -> tuple[int, ...]:
 
 
 def _may_have_cuda() -> bool:
-    """Whether this machine shows any trace of a GPU: only then torch is asked."""
+    """Whether this machine shows any trace of a GPU; without one the test would cost a second."""
     traces = [*Path("/dev").glob("nvidia*"), *map(Path, ("/dev/dxg", "/dev/kfd"))]
     return any(path.exists() for path in traces) or shutil.which("nvidia-smi") is not None

@@ -65,20 +65,20 @@ _TEMPORARY = re.compile(r"^\..*-\d+-[0-9a-f]{8}$")
 
 
 def write(path: Path, content: bytes) -> None:
-    """Replaces the file by new content; after a crash it holds the old or the new, never a part.
+    """Replaces the file's content; after a crash it holds all of the old or all of the new.
 
-    Raises ResourceError where the disk refuses, and where a device, pipe or folder is in its place.
+    Raises ResourceError if the disk refuses, or if the path is a device, a pipe or a folder.
     """
-    if path.exists() and not path.is_file():  # a rename would take /dev/null away
+    if path.exists() and not path.is_file():  # a rename would replace /dev/null
         raise ResourceError(f"{path}: cannot be written: not a file")
     with _temporary(path, content) as temporary:
         disk.replace(temporary, path)
 
 
 def create(path: Path, content: bytes) -> bool:
-    """Writes a file that must not exist yet; False, and nothing changed, if it does.
+    """Writes a new file. Returns False and changes nothing if the file exists.
 
-    Raises ResourceError where the disk refuses.
+    Raises ResourceError if the disk refuses.
     """
     with _temporary(path, content) as temporary:
         try:
@@ -114,7 +114,7 @@ def _write_synced(path: Path, content: bytes) -> None:
 
 
 def make_folder(folder: Path) -> None:
-    """Makes a folder and those above it, each durably: a lost folder loses what is in it."""
+    """Makes a folder and the folders above it, all durable: a lost folder loses its files."""
     if folder.is_dir():
         return
     make_folder(folder.parent)

@@ -79,13 +79,13 @@ def plan(rungs: list[Rung], options: Options) -> Ladder:
     networks = sum(rung.config.members for rung in rungs) * len(options.seeds)
     if networks > MOST_NETWORKS:
         raise UsageError(
-            f"{networks:,} networks are too many: at most {MOST_NETWORKS:,}; use fewer --seeds"
+            f"{networks:,} networks: at most {MOST_NETWORKS:,} at once; use fewer --seeds"
         )
     source = find(options.data, options.data_dir)
     attempts = [Attempt(rung, seed, source) for rung in rungs for seed in options.seeds]
-    found = survey(attempts, options.runs_dir)
-    largest_stack = options.largest_stack if found.missing else 1  # stored results need no device
-    return Ladder(attempts, options.runs_dir, largest_stack, found=found)
+    state = survey(attempts, options.runs_dir)
+    largest_stack = options.largest_stack if state.missing else 1  # stored results need no device
+    return Ladder(attempts, options.runs_dir, largest_stack, state=state)
 
 
 def climb(rungs: list[Rung], options: Options) -> None:

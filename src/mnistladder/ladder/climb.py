@@ -1,4 +1,4 @@
-"""Rungs and seeds -> trained stages -> results. What is stored already is not trained again."""
+"""Rungs and seeds -> trained stages -> results. Stored stages are not trained again."""
 
 from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass
@@ -48,9 +48,9 @@ class Ladder:
         runs: Path,
         largest_stack: int = 1,
         stacked: Set[str] | None = None,
-        found: Survey | None = None,
+        state: Survey | None = None,
     ) -> None:
-        """Reads the folder, unless it was read already and `found` says what it holds.
+        """Reads the folder, unless `state` already says what it holds.
 
         A stack has at most `largest_stack` networks. `stacked` are the keys of the stages to stack;
         by default all that have enough others like them.
@@ -60,7 +60,7 @@ class Ladder:
         self.store = StageStore(runs)
         keys = stages_to_stack(attempts, largest_stack) if stacked is None else stacked
         self.stacking = Stacking(keys, largest_stack)
-        self.survey = survey(attempts, runs) if found is None else found
+        self.survey = survey(attempts, runs) if state is None else state
 
     @property
     def known(self) -> dict[Attempt, Record]:
