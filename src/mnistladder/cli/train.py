@@ -102,7 +102,7 @@ def ladder(
 ) -> None:
     """Train several rungs. Shared networks are trained once, stored ones are not trained again."""
     if all_ == bool(rungs):
-        raise UsageError("ladder: name rungs, such as 1-9, or use --all")
+        raise UsageError("ladder: name rungs, such as 1-9, or give --all")
     from mnistladder.cli import climb
     from mnistladder.cli.dry_run import print_plan
     from mnistladder.config.loading import select_rungs
