@@ -3,7 +3,9 @@
 import os
 
 import pytest
+import torch
 
+from mnistladder import environment
 from mnistladder.errors import UsageError
 from mnistladder.ladder.slots import Devices, Slot, decide_devices
 
@@ -30,6 +32,18 @@ def test_devices_are_those_that_work(name, gpus, names):
 @pytest.mark.parametrize("name", ["cpu", "mps", "cuda:1"])
 def test_named_device_is_taken_without_a_search(name):
     assert decide_devices(name, never) == Devices((name,))
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a CUDA device works here")
+def test_device_file_without_a_working_driver_is_no_gpu(monkeypatch):
+    monkeypatch.setattr(environment, "_may_have_cuda", lambda: True)
+    assert environment.usable_cuda_devices.__wrapped__() == ()
+    two_files = environment._CUDA_PROBE.replace("torch.cuda.device_count()", "2")
+    monkeypatch.setattr(environment, "_CUDA_PROBE", two_files)
+    assert environment.usable_cuda_devices.__wrapped__() == ()
+    working = two_files.replace('device=f"cuda:{number}"', "device='cpu'")
+    monkeypatch.setattr(environment, "_CUDA_PROBE", working)
+    assert environment.usable_cuda_devices.__wrapped__() == (0, 1)
 
 
 def test_unknown_name_is_refused():

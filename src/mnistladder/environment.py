@@ -184,13 +184,13 @@ def gpu_count() -> int:
 
 # A process of its own, because torch takes a second to import and a broken driver may hang.
 _CUDA_PROBE = """
-import torch
+import sys, torch
 for number in range(torch.cuda.device_count()):
     try:
         torch.zeros(1, device=f"cuda:{number}")
     except RuntimeError:
         continue
-    print(number)
+    sys.stdout.write(f"{number} ")
 """
 _CUDA_PROBE_LIMIT_S = 60
 
@@ -210,7 +210,7 @@ def usable_cuda_devices() -> tuple[int, ...]:
         )
     except subprocess.TimeoutExpired:
         return ()
-    return tuple(int(line) for line in done.stdout.split()) if done.returncode == 0 else ()
+    return tuple(int(number) for number in done.stdout.split()) if done.returncode == 0 else ()
 
 
 def _may_have_cuda() -> bool:
