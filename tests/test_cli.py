@@ -206,7 +206,7 @@ def test_verify_without_networks_says_to_reproduce(climbed, digits_dir, tmp_path
     shutil.copytree(folder / "runs" / "results", tmp_path / "runs" / "results")
     done = mnistladder("verify", "--all", "--data-dir", digits_dir, cwd=tmp_path)
     assert done.returncode == 2
-    assert "this trains them, and says where they then are: mnistladder reproduce" in done.stderr
+    assert "prints their folder: mnistladder reproduce" in done.stderr
 
 
 def test_list_json_has_the_promised_fields_and_knows_what_is_done(climbed):

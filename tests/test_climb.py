@@ -16,9 +16,10 @@ from mnistladder.config.spec import Config, Phase, Rung, Sgd
 from mnistladder.data.datasets import Source
 from mnistladder.errors import ExitCode
 from mnistladder.ladder.attempts import Attempt
-from mnistladder.ladder.climb import Climbed, Fallen, Ladder, stack_size
+from mnistladder.ladder.climb import Failure, Ladder, Success
 from mnistladder.ladder.events import EpochDone, Failed, Started
-from mnistladder.ladder.executors import InProcess, LocalProcesses, Place, places
+from mnistladder.ladder.executors import InProcess, LocalProcesses
+from mnistladder.ladder.slots import Devices, Slot
 from mnistladder.ladder.trainer import Trainer
 from mnistladder.model.layers import Dense, Flatten, Relu
 from mnistladder.runs import leaderboard
@@ -41,7 +42,7 @@ def climb(attempts, runs, keep_going=False, jobs=None, stack=1):
     events = []
     ladder = Ladder(attempts, runs, stack)
     if jobs:
-        executor = LocalProcesses(runs, events.append, places("cpu", jobs, gpus=0))
+        executor = LocalProcesses(runs, events.append, Devices(("cpu",)).slots(jobs))
     else:
         executor = InProcess(runs, "cpu", events.append)
     with closing(executor):
@@ -81,7 +82,7 @@ def test_rungs_climbed_together_train_each_network_once(tmp_path, source):
     assert sum(stage.epochs for stage in missing) == 2 * 2 + 2
     outcomes, events = climb(attempts, tmp_path)
     assert epochs_trained(events).total() == 2 * 2 + 2
-    assert all(isinstance(outcome, Climbed) for outcome in outcomes)
+    assert all(isinstance(outcome, Success) for outcome in outcomes)
     assert [outcome.attempt.rung.name for outcome in outcomes] == ["11", "12", "13"]
 
 
@@ -111,8 +112,10 @@ def test_other_seed_trains_other_members(tmp_path, source):
     assert outcomes[0].record["member_seeds"] == [2, 3]
 
 
-@pytest.mark.parametrize(("keep_going", "outcomes"), [(True, [Fallen, Climbed]), (False, [Fallen])])
-def test_failing_rung_stops_the_climb_unless_told_to_go_on(tmp_path, source, keep_going, outcomes):
+@pytest.mark.parametrize(
+    ("keep_going", "outcomes"), [(True, [Failure, Success]), (False, [Failure])]
+)
+def test_failing_rung_stops_the_climb_unless_it_keeps_going(tmp_path, source, keep_going, outcomes):
     attempts = [attempt(DIVERGING, source, "bad"), attempt(ANNEALED, source, "good")]
     found, _ = climb(attempts, tmp_path, keep_going)
     assert [type(outcome) for outcome in found] == outcomes
@@ -126,7 +129,7 @@ def test_what_builds_on_a_failed_stage_falls_with_it(tmp_path, source):
     config = DIVERGING.model_copy(update={"phases": plan, "pool": "test", "members": 2})
     bad, good = attempt(config, source, "bad"), attempt(ANNEALED, source, "good")
     (fallen, climbed), events = climb([bad, good], tmp_path, keep_going=True)
-    assert (type(fallen), type(climbed)) == (Fallen, Climbed)
+    assert (type(fallen), type(climbed)) == (Failure, Success)
     assert fallen.exit_code is ExitCode.DIVERGED
     failed = {event.key for event in events if isinstance(event, Failed)}
     assert failed <= {stage.key for stage in bad.levels[0]}
@@ -153,11 +156,11 @@ def test_killed_worker_fails_its_stage_and_others_go_on(tmp_path, source):
             os.kill(killed[0].pid, signal.SIGKILL)
 
     ladder = Ladder([long, attempt(ANNEALED, source, "short")], tmp_path)
-    with closing(LocalProcesses(tmp_path, kill_once, [Place("cpu")])) as executor:
+    with closing(LocalProcesses(tmp_path, kill_once, [Slot("cpu")])) as executor:
         fallen, climbed = ladder.climb(executor, lambda event: None, keep_going=True)
     assert len(killed) == 1
-    assert fallen == Fallen(long, "its worker process ended by SIGKILL", ExitCode.RESOURCE)
-    assert isinstance(climbed, Climbed)
+    assert fallen == Failure(long, "its worker process ended by SIGKILL", ExitCode.RESOURCE)
+    assert isinstance(climbed, Success)
     assert StageStore(tmp_path).progress(long.levels[0][0].key).history
 
 
@@ -181,7 +184,7 @@ def test_record_that_contradicts_its_probabilities_is_corrupt(tmp_path, source):
     record = sealed.unseal(path.read_bytes(), "")
     path.write_bytes(sealed.seal({**record, "test_errors": record["test_errors"] + 1}))
     [outcome], _ = climb([attempt(ANNEALED, source, "again")], tmp_path)
-    assert isinstance(outcome, Fallen)
+    assert isinstance(outcome, Failure)
     assert outcome.exit_code is ExitCode.CORRUPT
     assert "stored errors do not fit" in outcome.text
 
@@ -209,40 +212,9 @@ def test_climbed_rungs_stand_on_the_board(tmp_path, source):
 def test_other_members_of_a_fallen_rung_are_not_trained(tmp_path, source):
     many = attempt(DIVERGING.model_copy(update={"members": 4}), source, "many")
     outcomes, events = climb([many, attempt(ANNEALED, source)], tmp_path, keep_going=True)
-    assert [type(outcome) for outcome in outcomes] == [Fallen, Climbed]
+    assert [type(outcome) for outcome in outcomes] == [Failure, Success]
     started = {event.key for event in events if isinstance(event, Started)}
     assert len(started & {stage.key for stage in many.stages}) == 1
-
-
-class Slots:
-    """Two places that note what they were given and train nothing."""
-
-    size = 2
-
-    def __init__(self):
-        self.submitted, self.running = [], []
-
-    @property
-    def free(self):
-        return self.size - len(self.running)
-
-    def submit(self, job):
-        self.submitted.append(tuple(stage.seed for stage in job.stages))
-        self.running += job.stages
-
-    def finish_one(self):
-        return Failed(self.running.pop(0).key, "not trained", ExitCode.FAILED)
-
-
-def test_several_workers_take_the_longest_stages_first(tmp_path, source):
-    lengths = {0: 2, 1: 1, 2: 5, 3: 4}
-    attempts = [
-        attempt(small.tiny(phases=small.phases(epochs)), source, f"rung{seed}", seed)
-        for seed, epochs in lengths.items()
-    ]
-    slots = Slots()
-    list(Ladder(attempts, tmp_path).climb(slots, lambda event: None, keep_going=True))
-    assert slots.submitted == [(2,), (3,), (0,), (1,)]
 
 
 def seeds_of(config, source, count):
@@ -349,38 +321,3 @@ def test_network_that_diverges_in_a_stack_falls_alone(tmp_path, source):
         both = [StageStore(tmp_path / name).checkpoint(stage.key) for name in told]
         assert both[0] == both[1]
     assert not StageStore(tmp_path / "poisoned").is_stored(stages[1].key)
-
-
-@pytest.mark.parametrize(
-    ("count", "workers", "largest", "sizes"),
-    [
-        (10, 1, 4, [4, 4, 2]),
-        (10, 2, 4, [4, 3, 3]),
-        (5, 1, 4, [3, 2]),
-        (5, 2, 4, [3, 2]),
-        (4, 2, 4, [2, 2]),
-        (4, 16, 4, [2, 2]),
-        (9, 1, 4, [4, 3, 2]),
-        (60, 1, 64, [60]),
-        (5, 1, 2, [2, 2, 1]),
-        (1, 2, 4, [1]),
-    ],
-)
-def test_stacks_share_evenly_and_leave_none_alone_if_they_may(count, workers, largest, sizes):
-    found = []
-    while count:
-        found.append(stack_size(count, workers, largest))
-        count -= found[-1]
-    assert found == sizes
-
-
-def test_workers_are_bound_to_cores_only_if_each_core_gets_one():
-    cores = sorted(os.sched_getaffinity(0))
-    assert places("cpu", len(cores), gpus=0) == [Place("cpu", core) for core in cores]
-    assert places("cpu", len(cores) + 1, gpus=0) == [Place("cpu")] * (len(cores) + 1)
-
-
-def test_workers_are_spread_over_the_gpus_if_any_may_be_used():
-    found = [place.device for place in places("auto", 3, gpus=2)]
-    assert found == ["cuda:0", "cuda:1", "cuda:0"]
-    assert places("cuda:1", 2, gpus=2) == [Place("cuda:1")] * 2

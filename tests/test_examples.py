@@ -4,7 +4,7 @@ import pytest
 
 from mnistladder.config.loading import load_rung
 from mnistladder.ladder.attempts import Attempt
-from mnistladder.ladder.climb import Climbed, Ladder
+from mnistladder.ladder.climb import Ladder, Success
 from mnistladder.ladder.executors import InProcess
 
 LENET = """\
@@ -56,5 +56,5 @@ def test_network_written_in_yaml_alone_trains(tmp_path, source, text, parameters
     assert attempt.rung.config.parameters == parameters
     ladder = Ladder([attempt], tmp_path / "runs")
     [outcome] = ladder.climb(InProcess(tmp_path / "runs", "cpu", print), print)
-    assert isinstance(outcome, Climbed)
+    assert isinstance(outcome, Success)
     assert outcome.record["errors"] < errors, "guessing makes 230 errors of 256"

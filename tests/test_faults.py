@@ -20,7 +20,7 @@ from mnistladder.data import datasets, idx
 from mnistladder.errors import ExitCode, ResourceError
 from mnistladder.ladder import provenance
 from mnistladder.ladder.attempts import Attempt
-from mnistladder.ladder.climb import Climbed, Ladder
+from mnistladder.ladder.climb import Ladder, Success
 from mnistladder.ladder.events import EpochDone
 from mnistladder.ladder.executors import InProcess
 from mnistladder.runs import leaderboard, results
@@ -101,7 +101,7 @@ def epochs_kept(attempt, runs):
 def check_acknowledged(attempt, runs, told):
     """What the run told of is there, whole, before anything mends it."""
     assert epochs_kept(attempt, runs) >= told.epochs
-    if isinstance(told.outcome, Climbed):
+    if isinstance(told.outcome, Success):
         assert results.find_result(runs, "rung", attempt.result_id) == stored(told.outcome.record)
     elif told.outcome:
         assert told.outcome.exit_code is ExitCode.RESOURCE

@@ -64,7 +64,7 @@ def test_run_killed_and_repeated_ends_with_the_bits_of_an_uninterrupted_one(
     code, _, _ = stop_after_two_epochs(digits_dir, tmp_path, signal.SIGKILL)
     [found], messages = result(digits_dir, tmp_path)
     assert code == -signal.SIGKILL
-    assert "goes on after epoch " in messages
+    assert "continues after epoch " in messages
     assert found["predictions_sha256"] == uninterrupted["predictions_sha256"]
     assert found["result_id"] == uninterrupted["result_id"]
 

@@ -89,7 +89,7 @@ def test_results_of_other_images_cannot_be_compared(tmp_path):
 def test_pictures_of_a_result_without_networks_say_how_to_get_them(tmp_path):
     done = call("gallery", "model09_dropout", "--seed", 3, *RUNS, cwd=tmp_path)
     assert (done.returncode, done.stdout) == (ExitCode.USAGE, "")
-    assert "1 of its networks are not in" in done.stderr
+    assert "1 of its networks is not in" in done.stderr
     assert "mnistladder reproduce " in done.stderr
     assert list(tmp_path.iterdir()) == []
 

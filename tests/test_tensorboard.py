@@ -17,9 +17,10 @@ from mnistladder.config.spec import Augment, Rung
 from mnistladder.engine import tensors
 from mnistladder.ladder import tensorboard
 from mnistladder.ladder.attempts import Attempt
-from mnistladder.ladder.climb import Climbed, Ladder
+from mnistladder.ladder.climb import Ladder, Success
 from mnistladder.ladder.events import EpochDone, Finished, Notice, Started
-from mnistladder.ladder.executors import InProcess, LocalProcesses, places
+from mnistladder.ladder.executors import InProcess, LocalProcesses
+from mnistladder.ladder.slots import Slot
 from mnistladder.runs.stage_store import StageStore
 
 PSEUDO = small.tiny(
@@ -46,7 +47,7 @@ def climb(config, source, runs, *, jobs=None, log=True, cut_after=None):
         if cut_after and len(epochs) >= cut_after:
             raise KeyboardInterrupt
 
-    executor = LocalProcesses(runs, emit, places("cpu", jobs, 0)) if jobs else None
+    executor = LocalProcesses(runs, emit, [Slot("cpu")] * jobs) if jobs else None
     with closing(logs), closing(executor or InProcess(runs, "cpu", emit)) as executor:
         [outcome] = Ladder([attempt], runs).climb(executor, emit)
     return attempt, outcome, told
@@ -108,7 +109,7 @@ def test_graph_and_images_are_there_once(tmp_path, source):
 
 def test_two_workers_write_the_same_log(tmp_path, source):
     attempt, outcome, _ = climb(PSEUDO, source, tmp_path, jobs=2)
-    assert isinstance(outcome, Climbed)
+    assert isinstance(outcome, Success)
     for number in range(2):
         check_scalars(attempt, tmp_path, number)
 
@@ -169,7 +170,7 @@ def test_samples_are_the_first_digits_as_the_first_augmented_epoch_gives_them(tm
 def test_log_that_cannot_be_written_is_told_once_and_stops_no_training(tmp_path, source):
     storage.write(tmp_path / "tensorboard", b"in the way")
     _, outcome, told = climb(PSEUDO, source, tmp_path)
-    assert isinstance(outcome, Climbed)
+    assert isinstance(outcome, Success)
     [notice] = told
     assert isinstance(notice, Notice)
     assert "the log for TensorBoard ends here: " in notice.text

@@ -1,5 +1,6 @@
-"""What a record says of code, versions and machine; found without importing torch."""
+"""Code, versions and machine, as records name them. Torch is never imported here."""
 
+import math
 import os
 import platform
 import re
@@ -9,7 +10,6 @@ import sys
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
-from itertools import takewhile
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -22,19 +22,19 @@ PACKAGES = ("torch", "torchvision", "numpy", "safetensors", "pydantic")
 
 @cache
 def versions() -> dict[str, str | None]:
-    """Python's, ours, and those of the packages that can change a result."""
-    found: dict[str, str | None] = {"python": platform.python_version(), "mnistladder": __version__}
+    """Versions of Python, of this package, and of the packages that can change a result."""
+    known: dict[str, str | None] = {"python": platform.python_version(), "mnistladder": __version__}
     for name in PACKAGES:
         try:
-            found[name] = version(name)
+            known[name] = version(name)
         except PackageNotFoundError:
-            found[name] = None
-    return found
+            known[name] = None
+    return known
 
 
 @cache
 def git_state() -> dict[str, Any]:
-    """Commit and dirty flag of the checkout that the code runs from; None for a wheel."""
+    """Commit and dirty flag of the checkout that holds this code; None for an installed wheel."""
     top = Path(__file__).parents[2]
     unknown = {"commit": None, "dirty": None}
     if not (top / ".git").exists() or not shutil.which("git"):
@@ -65,19 +65,58 @@ def cpu_name() -> str:
 
 
 def usable_core_numbers() -> list[int]:
-    """Cores that this process may use and bind others to; empty where the system cannot say."""
+    """Cores that this process may use; empty where the system does not report them."""
     return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
 
 
 def usable_cores() -> int:
-    """How many cores this process may use."""
-    return len(usable_core_numbers()) or os.cpu_count() or 1
+    """How many cores this process may keep busy: those it may use, or its container's quota."""
+    cores = len(usable_core_numbers()) or os.cpu_count() or 1
+    quota = cpu_quota()
+    return cores if quota is None else min(cores, max(1, math.ceil(quota)))
+
+
+def cpu_quota(
+    mounted: Path = Path("/sys/fs/cgroup"), memberships: Path = Path("/proc/self/cgroup")
+) -> float | None:
+    """CPU seconds a second that the control groups of this process allow; None for no limit.
+
+    A group is limited by those above it, too, so that the smallest quota counts. Reads version 2
+    (`cpu.max`) and version 1 (`cpu.cfs_quota_us`).
+    """
+    try:
+        lines = memberships.read_text().splitlines()
+    except OSError:  # not Linux
+        return None
+    quotas = list[float]()
+    for line in lines:
+        _, controllers, group = line.split(":", 2)
+        if controllers and "cpu" not in controllers.split(","):
+            continue
+        top = mounted / controllers
+        groups = [top / group.lstrip("/"), *(top / group.lstrip("/")).parents]
+        for folder in groups[: groups.index(top) + 1]:
+            quotas += _group_quota(folder)
+    return min(quotas, default=None)
+
+
+def _group_quota(folder: Path) -> list[float]:
+    """The quota of one control group, if it has one."""
+    try:
+        if (folder / "cpu.max").exists():
+            quota, period = (folder / "cpu.max").read_text().split()
+        else:
+            quota = (folder / "cpu.cfs_quota_us").read_text()
+            period = (folder / "cpu.cfs_period_us").read_text()
+        return [int(quota) / int(period)] if int(quota) > 0 else []
+    except (OSError, ValueError, ZeroDivisionError):  # no such group here, or "max": no limit
+        return []
 
 
 def peak_mib() -> float:
-    """The most memory that this process held so far; 0 where the system cannot say.
+    """The most memory that this process has held; 0 where the system does not report it.
 
-    Linux's own counter is asked first: `getrusage` counts the parent's memory before the `exec`.
+    Linux's own counter comes first: `getrusage` also counts the parent's memory before `exec`.
     """
     try:
         [line] = re.findall(r"^VmHWM:\s+(\d+) kB$", Path("/proc/self/status").read_text(), re.M)
@@ -139,22 +178,42 @@ def uses_gpu(device: str) -> bool:
 
 
 def gpu_count() -> int:
-    """NVIDIA devices that this process may see, by device files or `nvidia-smi`, without torch.
+    """How many CUDA devices torch can use here."""
+    return len(usable_cuda_devices())
 
-    `CUDA_VISIBLE_DEVICES` hides the others; what follows an unknown entry is hidden, too.
-    """
-    present = _gpus_present()
-    allowed = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if allowed is None:
-        return present
-    chosen = [entry.strip() for entry in allowed.split(",") if entry.strip()]
-    return min(present, len(list(takewhile(lambda entry: entry != "-1", chosen))))
+
+# A process of its own, because torch takes a second to import and a broken driver may hang.
+_CUDA_PROBE = """
+import sys, torch
+for number in range(torch.cuda.device_count()):
+    try:
+        torch.zeros(1, device=f"cuda:{number}")
+    except RuntimeError:
+        continue
+    sys.stdout.write(f"{number} ")
+"""
+_CUDA_PROBE_LIMIT_S = 60
 
 
 @cache
-def _gpus_present() -> int:
-    files = len(list(Path("/dev").glob("nvidia[0-9]*")))
-    if files or not shutil.which("nvidia-smi"):
-        return files
-    listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, check=False)
-    return listed.stdout.count("GPU ")
+def usable_cuda_devices() -> tuple[int, ...]:
+    """Numbers of the CUDA devices that torch can use, by a test that runs once.
+
+    It takes seconds where the machine may have a GPU. `CUDA_VISIBLE_DEVICES` hides devices.
+    """
+    if not _may_have_cuda():
+        return ()
+    command = [sys.executable, "-c", _CUDA_PROBE]
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, check=False, timeout=_CUDA_PROBE_LIMIT_S
+        )
+    except subprocess.TimeoutExpired:
+        return ()
+    return tuple(int(number) for number in done.stdout.split()) if done.returncode == 0 else ()
+
+
+def _may_have_cuda() -> bool:
+    """Whether this machine shows any trace of a GPU; without one the test would cost a second."""
+    traces = [*Path("/dev").glob("nvidia*"), *map(Path, ("/dev/dxg", "/dev/kfd"))]
+    return any(path.exists() for path in traces) or shutil.which("nvidia-smi") is not None

@@ -1,4 +1,4 @@
-"""The mistakes and misfortunes a user is told of in one line, each with its exit code."""
+"""Errors that a user sees as one line, each with its exit code."""
 
 from dataclasses import dataclass
 from enum import IntEnum
@@ -13,14 +13,14 @@ class ExitCode(IntEnum):
     DATA = 3
     CORRUPT = 4  # a stored file is not what was written
     RESOURCE = 5  # device, memory, disk
-    BUSY = 6  # another process holds it
+    BUSY = 6  # reserved: a process waits where another one holds a lock
     DIVERGED = 7  # the loss became infinite or not a number
     INTERRUPTED = 130
     TERMINATED = 143
 
 
 class UserError(Exception):
-    """An error whose text is meant for the user: where, what, what would be right."""
+    """An error with a text for the user: where it is, what is wrong, what would be right."""
 
     exit_code = ExitCode.FAILED
 
@@ -41,10 +41,6 @@ class ResourceError(UserError):
     exit_code = ExitCode.RESOURCE
 
 
-class BusyError(UserError):
-    exit_code = ExitCode.BUSY
-
-
 class DivergedError(UserError):
     exit_code = ExitCode.DIVERGED
 
@@ -53,7 +49,7 @@ class Terminated(BaseException):
     """SIGTERM arrived. Like KeyboardInterrupt, no handler of ordinary errors may swallow it."""
 
 
-MOST_TOLD = 20  # mistakes of a config; more is a file of another kind
+MOST_SHOWN = 20  # mistakes of a config; with more it is probably a file of another kind
 
 
 @dataclass(frozen=True, order=True)
@@ -76,7 +72,7 @@ class ConfigError(UsageError):
 
     def __init__(self, problems: list[Problem]) -> None:
         self.problems = sorted(set(problems))
-        told = [str(problem) for problem in self.problems[:MOST_TOLD]]
-        if more := len(self.problems) - len(told):
-            told.append(f"{self.problems[0].file}: and {more} more mistakes")
-        super().__init__("\n".join(told))
+        lines = [str(problem) for problem in self.problems[:MOST_SHOWN]]
+        if more := len(self.problems) - len(lines):
+            lines.append(f"{self.problems[0].file}: and {more} more mistakes")
+        super().__init__("\n".join(lines))

@@ -14,7 +14,7 @@ from mnistladder.errors import CorruptError, ResourceError
 
 
 class Disk:
-    """The file operations of the system, one call each; fault tests put another in its place."""
+    """The file operations of the system, one call each; fault tests replace it."""
 
     def create(self, path: Path) -> int:
         """A descriptor of a new file; never of one that exists, nor of a link's target."""
@@ -65,20 +65,20 @@ _TEMPORARY = re.compile(r"^\..*-\d+-[0-9a-f]{8}$")
 
 
 def write(path: Path, content: bytes) -> None:
-    """Replaces the file by new content; after a crash it holds the old or the new, never a part.
+    """Replaces the file's content; after a crash it holds all of the old or all of the new.
 
-    Raises ResourceError where the disk refuses, and where a device, pipe or folder is in its place.
+    Raises ResourceError if the disk refuses, or if the path is a device, a pipe or a folder.
     """
-    if path.exists() and not path.is_file():  # a rename would take /dev/null away
+    if path.exists() and not path.is_file():  # a rename would replace /dev/null
         raise ResourceError(f"{path}: cannot be written: not a file")
     with _temporary(path, content) as temporary:
         disk.replace(temporary, path)
 
 
 def create(path: Path, content: bytes) -> bool:
-    """Writes a file that must not exist yet; False, and nothing changed, if it does.
+    """Writes a new file. Returns False and changes nothing if the file exists.
 
-    Raises ResourceError where the disk refuses.
+    Raises ResourceError if the disk refuses.
     """
     with _temporary(path, content) as temporary:
         try:
@@ -90,9 +90,9 @@ def create(path: Path, content: bytes) -> bool:
 
 @contextlib.contextmanager
 def _temporary(path: Path, content: bytes) -> Iterator[Path]:
-    """A synced file beside `path`, gone at the end; the caller renames or links it."""
+    """A synced file beside `path` for the caller to rename or link; at the end it is removed."""
     temporary = path.with_name(f".{path.name[:100]}-{os.getpid()}-{secrets.token_hex(4)}")
-    with _told(path, "written"):
+    with _refusal(path, "written"):
         make_folder(path.parent)
         try:
             _write_synced(temporary, content)
@@ -114,7 +114,7 @@ def _write_synced(path: Path, content: bytes) -> None:
 
 
 def make_folder(folder: Path) -> None:
-    """Makes a folder and those above it, each durably: a lost folder loses what is in it."""
+    """Makes a folder and the folders above it, all durable: a lost folder loses its files."""
     if folder.is_dir():
         return
     make_folder(folder.parent)
@@ -124,7 +124,7 @@ def make_folder(folder: Path) -> None:
 
 
 def sweep(folder: Path, name: str = "") -> None:
-    """Removes what writers of files NAME..., killed in the middle, left; nobody else may write."""
+    """Removes temporary files of killed writers of NAME...; nobody may be writing there now."""
     for path in folder.glob(f".{name}*"):
         if _TEMPORARY.search(path.name):
             remove(path)
@@ -132,7 +132,7 @@ def sweep(folder: Path, name: str = "") -> None:
 
 def remove(path: Path) -> None:
     """Removes a file that may be gone already. Raises ResourceError."""
-    with _told(path, "removed"), contextlib.suppress(FileNotFoundError):
+    with _refusal(path, "removed"), contextlib.suppress(FileNotFoundError):
         disk.unlink(path)
 
 
@@ -144,7 +144,7 @@ def set_aside(path: Path) -> Path:
     number = 1
     while (target := path.with_name(f"{path.name}.corrupt-{number}")).exists():
         number += 1
-    with _told(path, "renamed"):
+    with _refusal(path, "renamed"):
         disk.rename(path, target)
     return target
 
@@ -155,8 +155,8 @@ def read_verified(path: Path, sha256: str) -> bytes:
         content = path.read_bytes()
     except OSError as error:
         raise CorruptError(f"{path}: cannot be read: {error.strerror}") from None
-    if (found := hash_bytes(content)) != sha256:
-        raise CorruptError(f"{path}: damaged: SHA-256 {found[:12]}..., recorded {sha256[:12]}...")
+    if (actual := hash_bytes(content)) != sha256:
+        raise CorruptError(f"{path}: damaged: SHA-256 {actual[:12]}..., recorded {sha256[:12]}...")
     return content
 
 
@@ -170,7 +170,7 @@ def lock(path: Path, on_wait: Callable[[], None] = lambda: None) -> Iterator[Non
 
     Calls `on_wait` once if another process holds it, then waits. Raises ResourceError.
     """
-    with _told(path, "locked"):
+    with _refusal(path, "locked"):
         make_folder(path.parent)
         held = FileLock(path)
         try:
@@ -185,17 +185,17 @@ def lock(path: Path, on_wait: Callable[[], None] = lambda: None) -> Iterator[Non
 
 
 @contextlib.contextmanager
-def _told(path: Path, what: str) -> Iterator[None]:
-    """Tells a refusal of the disk in one line. Raises ResourceError."""
+def _refusal(path: Path, action: str) -> Iterator[None]:
+    """Turns an error of the disk into one line. Raises ResourceError."""
     try:
         yield
     except OSError as error:
-        raise ResourceError(f"{path}: cannot be {what}: {error.strerror}") from error
+        raise ResourceError(f"{path}: cannot be {action}: {error.strerror}") from error
 
 
 def check_writable(folder: Path) -> None:
-    """Proves by a real write that results can be stored there. Raises ResourceError."""
-    sweep(folder, "probe")  # another's probe may go too: nobody needs it after its write
+    """Writes a file to prove that results can be stored there. Raises ResourceError."""
+    sweep(folder, "probe")  # also the probes of other processes: they need them no more
     with _temporary(folder / "probe", b"probe"):
         pass
 

@@ -1,4 +1,4 @@
-"""What all commands share: the app, its streams, its common options."""
+"""What all commands share: the app, its output, its common options."""
 
 import json
 from enum import StrEnum
@@ -18,13 +18,13 @@ app = typer.Typer(
     help="Climb MNIST from a linear softmax to pseudo-labelled ensembles, "
     "one YAML config per rung.",
     epilog="Start with: mnistladder run model02_normalized    "
-    "All of it: mnistladder ladder --all    Then: mnistladder report",
+    "All rungs: mnistladder ladder --all    Results: mnistladder report",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-PIPE_WIDTH = 1000  # wider than our tables: where there is no terminal, nothing is folded
+PIPE_WIDTH = 1000  # wider than our tables, so that no line is folded without a terminal
 
 
 class DataName(StrEnum):
@@ -55,7 +55,9 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")
 Data = Annotated[DataName, typer.Option("--data", help="Data set to train and test on.")]
 DataDir = Annotated[
     Path | None,
-    typer.Option("--data-dir", help="Folder of four MNIST-shaped IDX files (gz or raw) instead."),
+    typer.Option(
+        "--data-dir", help="Use the four MNIST-shaped IDX files (gz or raw) of this folder instead."
+    ),
 ]
 ConfigReference = Annotated[
     str,
@@ -73,56 +75,57 @@ _result = typer.Argument(
 ResultReference = Annotated[str, _result]
 MaybeResult = Annotated[str | None, _result]
 ResultSeed = Annotated[
-    int, typer.Option("--seed", min=0, max=2**31, help="Of a rung's results, which one.")
+    int,
+    typer.Option("--seed", min=0, max=2**31, help="Which seed's result, if a rung has several."),
 ]
 FigureFile = Annotated[
-    Path | None, typer.Option("--figure", help="Draw it too, to this .png, .svg or .pdf.")
+    Path | None, typer.Option("--figure", help="Also draw it into this .png, .svg or .pdf file.")
 ]
 Overrides = Annotated[
     list[str] | None,
-    typer.Option("--set", help="Change a value, such as phases.0.lr=1e-3; may be repeated."),
+    typer.Option("--set", help="Change a value, such as phases.0.lr=1e-3. May be repeated."),
 ]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:N or mps.")]
 Jobs = Annotated[
     int | None,
     typer.Option(
-        "--jobs", "-j", min=1, max=1024, help="Worker processes. [default: one a core, or a GPU]"
+        "--jobs", "-j", min=1, max=1024, help="Worker processes. [default: one per core or per GPU]"
     ),
 ]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, only the results.")]
-Seed = Annotated[int, typer.Option(min=0, max=2**31, help="The (first) root seed.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress, only results.")]
+Seed = Annotated[int, typer.Option(min=0, max=2**31, help="The first seed.")]
 
 
 def output() -> Console:
-    """The console of stdout, wide where it is no terminal, so that nothing is cut."""
+    """The console of stdout; without a terminal it is wide, so that nothing is cut."""
     console = Console(highlight=False)
     return console if console.is_terminal else Console(highlight=False, width=PIPE_WIDTH)
 
 
 def complain(text: str) -> None:
-    """One message on stderr; its lines as they are, but nothing that a terminal would obey."""
+    """Prints one message on stderr, without characters that control a terminal."""
     Console(stderr=True).print(
         f"mnistladder: {printable(text)}", markup=False, highlight=False, soft_wrap=True
     )
 
 
 def printable(text: str) -> str:
-    """The text without what a terminal would obey."""
+    """The text with a mark in place of each character that controls a terminal."""
     return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
 def say(text: str) -> None:
-    """A result on stdout, as it is."""
+    """Prints a result on stdout, as it is."""
     print(text)
 
 
 def print_json(data: Any) -> None:
-    """Plain data as JSON on stdout."""
+    """Prints plain data as JSON on stdout."""
     print(json.dumps(data, indent=1))
 
 
 def print_table(headings: list[str], rows: list[list[str]], right: set[str]) -> None:
-    """A table on stdout, numbers to the right."""
+    """Prints a table on stdout; columns named in `right` are aligned to the right."""
     table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
     for heading in headings:
         table.add_column(heading, justify="right" if heading in right else "left", overflow="fold")
@@ -141,7 +144,7 @@ def source_of(record: dict[str, Any], data_dir: Path | None) -> Source:
     name = record["data"]["name"]
     if data_dir is None and name not in [known.value for known in DataName]:
         raise UsageError(
-            f"{result_name(record)}: was measured on a folder {name}; give its --data-dir"
+            f"{result_name(record)}: was measured on a folder {name}; name it with --data-dir"
         )
     source = find(name, data_dir)
     if source.sha256 != record["data"]["sha256"]:

@@ -1,4 +1,4 @@
-"""What a working installation needs, one by one. Torch is asked in a process of its own."""
+"""Checks what a working installation needs. Torch is imported in a process of its own."""
 
 import json
 import subprocess
@@ -11,24 +11,23 @@ from mnistladder.config import loading
 from mnistladder.data.datasets import find
 from mnistladder.errors import UserError
 
-# Asked from outside: a broken torch must not break the doctor, and one that is slow to import is
-# imported only here.
+# A separate process, because a broken torch must not stop the other checks.
 _PROBE = """
 import json, torch
-found = {"torch": torch.__version__, "cpu_capability": torch.backends.cpu.get_cpu_capability(),
-         "cuda": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],
-         "mps": torch.backends.mps.is_available()}
+report = {"torch": torch.__version__, "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+          "cuda": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],
+          "mps": torch.backends.mps.is_available()}
 try:
     import torchvision
-    found["torchvision"] = torchvision.__version__
+    report["torchvision"] = torchvision.__version__
 except Exception as error:
-    found["torchvision"] = f"broken, only downloads need it: {error}"
-print(json.dumps(found))
+    report["torchvision"] = f"broken (only downloads need it): {error}"
+print(json.dumps(report))
 """
 
 
 def examine(runs: Path, data_dir: Path | None = None) -> dict[str, Any]:
-    """One entry for each thing looked at; `ok` says whether training can work."""
+    """One entry for each check; `ok` is whether training can work."""
     problems: list[str] = []
     torch = _probe_torch(problems)
     return {
@@ -52,8 +51,8 @@ def _probe_torch(problems: list[str]) -> dict[str, Any]:
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]
         problems.append(f"torch cannot be imported: {last}")
         return {}
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return found
+    report: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return report
 
 
 def _check_data(data_dir: Path | None, problems: list[str]) -> str:

@@ -14,18 +14,22 @@ from mnistladder.errors import DataError, ExitCode, UsageError
 
 @app.command(epilog="Examples: mnistladder data    mnistladder data fashion_mnist --download")
 def data(
-    name: Annotated[base.DataName | None, typer.Argument(help="One data set only.")] = None,
+    name: Annotated[base.DataName | None, typer.Argument(help="Show this data set only.")] = None,
     data_dir: base.DataDir = None,
     download: Annotated[
-        bool, typer.Option("--download", help="Fetch the named set into the user's cache.")
+        bool, typer.Option("--download", help="Download the named data set into the user's cache.")
     ] = False,
     figure: base.FigureFile = None,
     config: Annotated[
-        str, typer.Option("--config", help="Of --figure: whose augmentation and normalisation.")
+        str,
+        typer.Option(
+            "--config",
+            help="For --figure: the rung whose augmentation and normalisation are shown.",
+        ),
     ] = "model10_augmentation",
     json: base.AsJson = False,
 ) -> None:
-    """Show which data sets are here, their hashes and class counts; fetch one by name."""
+    """Show data sets on this machine, their hashes and class counts, or download one by name."""
     from mnistladder.data import datasets
     from mnistladder.data.download import DOWNLOADS, NAMES, fetch
 
@@ -36,7 +40,7 @@ def data(
     if data_dir is not None:
         rows = [_describe(datasets.find("", data_dir).load())]
     else:
-        rows = [_describe_named(one) for one in ([name.value] if name else NAMES)]
+        rows = [_describe_named(known) for known in ([name.value] if name else NAMES)]
     if figure:
         _draw(datasets.find(name.value if name else "mnist", data_dir).load(), config, figure)
     if json:
@@ -49,7 +53,7 @@ def data(
 
 
 def _draw(dataset: Dataset, config: str, path: Path) -> None:
-    """Digits as a config makes them, class counts and mean image. Raises UsageError."""
+    """Draws digits as a config changes them, class counts and mean image. Raises UsageError."""
     from mnistladder.config import loading
     from mnistladder.report import style
 
@@ -62,9 +66,9 @@ def _draw(dataset: Dataset, config: str, path: Path) -> None:
         split: dataset.class_counts(part)
         for split, part in (("train", dataset.train), ("test", dataset.test))
     }
-    found = preview.samples(rung.config, dataset.train, dataset.pixel_statistics())
+    samples = preview.samples(rung.config, dataset.train, dataset.pixel_statistics())
     drawn = digit_sheets.data_figure(
-        found, counts, dataset.train.images.mean(0), f"{dataset.name} as {rung.label} sees it"
+        samples, counts, dataset.train.images.mean(0), f"{dataset.name} as {rung.label} sees it"
     )
     style.save(drawn, path)
 
@@ -108,7 +112,7 @@ def _say_data(row: dict[str, Any]) -> None:
 def doctor_(
     data_dir: base.DataDir = None, runs_dir: base.RunsDir = base.RUNS, json: base.AsJson = False
 ) -> None:
-    """Check the installation: versions, devices, data, write access."""
+    """Check this installation: versions, devices, data, write access."""
     from mnistladder.cli import doctor
 
     checks = doctor.examine(runs_dir, data_dir)

@@ -1,4 +1,4 @@
-"""What a user sees of training: live bars on a terminal, one plain line an epoch elsewhere."""
+"""What a user sees of training: live bars on a terminal, one plain line per epoch elsewhere."""
 
 import sys
 from collections import Counter
@@ -18,7 +18,7 @@ from mnistladder.report.tables import duration
 
 
 class Remaining:
-    """Time left, from the epochs to come and the speed of those that were."""
+    """Time left, from the number of epochs left and the speed of the latest ones."""
 
     def __init__(self, stages: dict[str, Stage], jobs: int) -> None:
         self.jobs = max(jobs, 1)
@@ -36,16 +36,16 @@ class Remaining:
             self.epochs[event.key] = 0
 
     def seconds_left(self) -> float:
-        """Estimate for all stages; for those not begun, scaled by their multiply-adds."""
+        """Estimate for all stages; the speed of stages not yet begun follows from their work."""
         per_cost = sum(self.seconds.values()) / sum(self.costs[key] for key in self.seconds)
-        each = {key: self.seconds.get(key, per_cost * cost) for key, cost in self.costs.items()}
-        total = sum(each[key] * epochs for key, epochs in self.epochs.items())
-        longest = max(each[key] * epochs for key, epochs in self.epochs.items())
+        epoch_s = {key: self.seconds.get(key, per_cost * cost) for key, cost in self.costs.items()}
+        total = sum(epoch_s[key] * epochs for key, epochs in self.epochs.items())
+        longest = max(epoch_s[key] * epochs for key, epochs in self.epochs.items())
         return max(total / self.jobs, longest)
 
 
 class Reporter:
-    """Receives events. This one is quiet: notices only. Failures are told with the results."""
+    """Receives events and prints notices alone. Failures are printed with the results."""
 
     def __init__(
         self, stages: dict[str, Stage], names: dict[str, str], jobs: int, console: Console
@@ -67,7 +67,7 @@ class Reporter:
             self.ended(event)
 
     def say(self, text: str) -> None:
-        """Prints one line as it is, without markup or wrapping: a log has a line an event."""
+        """Prints one line as it is, without markup or wrapping: one event is one line."""
         self.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     def started(self, event: Started) -> None: ...
@@ -88,12 +88,12 @@ class Reporter:
 
 
 class PlainReporter(Reporter):
-    """One line an epoch, for logs and pipes."""
+    """One line per epoch, for logs and pipes."""
 
     def started(self, event: Started) -> None:
-        goes_on = f", goes on after epoch {event.epochs_done}" if event.epochs_done else ""
+        resumed = f", continues after epoch {event.epochs_done}" if event.epochs_done else ""
         epochs = self.stages[event.key].epochs
-        self.say(f"{self.names[event.key]}: {epochs} epochs on {event.device}{goes_on}")
+        self.say(f"{self.names[event.key]}: {epochs} epochs on {event.device}{resumed}")
 
     def epoch_done(self, event: EpochDone) -> None:
         last = self.stages[event.key].first_epoch + self.stages[event.key].epochs
@@ -110,7 +110,7 @@ STYLES = {
 
 
 def rung_table(states: Sequence[RungState], left_out: Counter[State]) -> Table:
-    """Rows of rungs, and one for those that were left out."""
+    """A row for each rung, and a last row that counts the rungs left out."""
     table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column("rung", no_wrap=True)
     table.add_column("state")
@@ -118,7 +118,7 @@ def rung_table(states: Sequence[RungState], left_out: Counter[State]) -> Table:
         table.add_column(heading, justify="right", no_wrap=True)
     for state in states:
         table.add_row(
-            Text(state.name),  # a label may hold brackets, which are no markup
+            Text(state.name),  # a label may contain brackets that are not markup
             Text(state.state, STYLES[state.state]),
             f"{state.seeds_done}/{state.seeds}",
             f"{state.epochs_done:,}/{state.epochs:,}",
@@ -131,13 +131,13 @@ def rung_table(states: Sequence[RungState], left_out: Counter[State]) -> Table:
 
 
 class Bars(Progress):
-    """Bars below a table of rungs, together no higher than the terminal."""
+    """Bars below a table of rungs; together they fit the height of the terminal."""
 
-    states: Sequence[RungState] = ()  # replaced, never changed: another thread draws
+    states: Sequence[RungState] = ()  # replaced, never changed, because another thread draws it
 
     def get_renderables(self) -> Iterable[RenderableType]:
         if not self.tasks:
-            return  # rich asks once before there is a console
+            return  # rich calls this once before there is a console
         room = self.console.height - 1
         bars = min(len(self.tasks), max(room // 2, room - len(self.states) - 1))
         if self.states:
@@ -146,7 +146,7 @@ class Bars(Progress):
 
 
 class LiveReporter(Reporter):
-    """The rungs, a bar for each stage in training and one for all, redrawn in place."""
+    """A table of rungs, a bar for each stage in training and one for all epochs, drawn in place."""
 
     def __init__(
         self,
@@ -164,15 +164,15 @@ class LiveReporter(Reporter):
             TextColumn("{task.description}"),
             BarColumn(bar_width=20),
             MofNCompleteColumn(),
-            TextColumn("{task.fields[about]}"),
+            TextColumn("{task.fields[note]}"),
             console=console,
             transient=True,
-            # On the same terminal, results go above the bars; a pipe gets them on stdout as always.
+            # On the same terminal results appear above the bars; a pipe gets them unchanged.
             redirect_stdout=sys.stdout.isatty(),
         )
         self.tasks: dict[str, TaskID] = {}
         total = sum(stage.epochs for stage in stages.values())
-        self.all = self.bars.add_task("all epochs", total=total, about="")
+        self.all = self.bars.add_task("all epochs", total=total, note="")
         self._show_rungs()
 
     def __call__(self, event: Event) -> None:
@@ -195,14 +195,14 @@ class LiveReporter(Reporter):
             self.names[event.key],
             total=self.stages[event.key].epochs,
             completed=event.epochs_done,
-            about="first epoch",
+            note="first epoch",
         )
         self.bars.advance(self.all, event.epochs_done)
 
     def epoch_done(self, event: EpochDone) -> None:
         text, _, left = self.describe(event).rpartition("  ")
-        self.bars.update(self.tasks[event.key], advance=1, about=text)
-        self.bars.update(self.all, advance=1, about=left)
+        self.bars.update(self.tasks[event.key], advance=1, note=text)
+        self.bars.update(self.all, advance=1, note=left)
 
     def ended(self, event: Finished | Failed) -> None:
         if event.key in self.tasks:
@@ -220,7 +220,7 @@ def make_reporter(
     quiet: bool,
     standing: Standing | None = None,
 ) -> Reporter:
-    """The live one on a terminal, the plain one elsewhere, the silent one if asked."""
+    """Live bars on a terminal, plain lines elsewhere; with `quiet` only notices."""
     if quiet:
         return Reporter(stages, names, jobs, console)
     if console.is_terminal:

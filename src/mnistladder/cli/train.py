@@ -18,21 +18,21 @@ Stack = Annotated[
         "--stack",
         min=1,
         max=1024,
-        help="Most networks of one plan that a worker trains as one; 1 for each alone. "
+        help="How many networks of a rung a worker may train together; 1: each alone. "
         "[default: 4 on a CPU, 32 on a GPU]",
     ),
 ]
 
 
 class LogName(StrEnum):
-    """The tools that training can be logged for; each the name of its package and our extra."""
+    """Tools that can show training. Each is the name of its package and of our extra."""
 
     TENSORBOARD = "tensorboard"
 
 
 Log = Annotated[
     LogName | None,
-    typer.Option("--log", help="Log training for another tool too, into RUNS_DIR/tensorboard."),
+    typer.Option("--log", help="Also log training for this tool, in RUNS_DIR/tensorboard."),
 ]
 
 
@@ -52,20 +52,20 @@ def run(
     quiet: base.Quiet = False,
     log: Log = None,
 ) -> None:
-    """Train one rung and print its result; what is stored already is not trained again."""
+    """Train one rung and print its result. Stored results are not trained again."""
     from mnistladder.cli import climb
     from mnistladder.config.loading import load_rung
 
     options = climb.Options(
-        range(seed, seed + seeds),
-        device,
-        jobs,
-        data.value,
-        data_dir,
-        runs_dir,
-        json,
-        quiet,
+        seeds=range(seed, seed + seeds),
+        device=device,
+        jobs=jobs,
         stack=stack,
+        data=data.value,
+        data_dir=data_dir,
+        runs_dir=runs_dir,
+        json=json,
+        quiet=quiet,
         log=log,
     )
     climb.climb([load_rung(config, overrides or [])], options)
@@ -85,10 +85,10 @@ def ladder(
     seed: base.Seed = 0,
     seeds: Seeds = 1,
     keep_going: Annotated[
-        bool, typer.Option("--keep-going", help="Climb on after a rung failed.")
+        bool, typer.Option("--keep-going", help="Train the other rungs after one failed.")
     ] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would be trained, and how long.")
+        bool, typer.Option("--dry-run", help="Show what would be trained and for how long.")
     ] = False,
     device: base.Device = "auto",
     jobs: base.Jobs = None,
@@ -100,27 +100,28 @@ def ladder(
     quiet: base.Quiet = False,
     log: Log = None,
 ) -> None:
-    """Climb several rungs; networks that rungs share are trained once, stored ones not at all."""
+    """Train several rungs. Shared networks are trained once, stored ones are not trained again."""
     if all_ == bool(rungs):
         raise UsageError("ladder: name rungs, such as 1-9, or give --all")
     from mnistladder.cli import climb
+    from mnistladder.cli.dry_run import print_plan
     from mnistladder.config.loading import select_rungs
 
     options = climb.Options(
-        range(seed, seed + seeds),
-        device,
-        jobs,
-        data.value,
-        data_dir,
-        runs_dir,
-        json,
-        quiet,
-        keep_going,
-        stack,
-        log,
+        seeds=range(seed, seed + seeds),
+        device=device,
+        jobs=jobs,
+        stack=stack,
+        data=data.value,
+        data_dir=data_dir,
+        runs_dir=runs_dir,
+        json=json,
+        quiet=quiet,
+        keep_going=keep_going,
+        log=log,
     )
     chosen = select_rungs(rungs or [])
     if dry_run:
-        climb.say_plan(climb.plan(chosen, options), options)
+        print_plan(climb.plan(chosen, options), options)
     else:
         climb.climb(chosen, options)

@@ -1,4 +1,4 @@
-"""Who is told of a climb's events: the user, and a log if one is asked for."""
+"""Shows the events of training to the user, and writes them to a log if one is asked for."""
 
 from importlib.util import find_spec
 
@@ -18,7 +18,7 @@ def check_log(log: str | None) -> None:
 
 
 class Watcher:
-    """Passes events and outcomes on to the reporter, then events to the log."""
+    """Passes events and outcomes to the progress display, and events to the log."""
 
     def __init__(self, ladder: Ladder, jobs: int, quiet: bool, log: str | None) -> None:
         console = Console(stderr=True, highlight=False)
@@ -47,7 +47,7 @@ class Watcher:
 
 
 def _stage_names(ladder: Ladder) -> dict[str, str]:
-    """A name for each stage, from the first rung that needs it and the member's seed."""
+    """A name for each stage: the first rung that needs it, and the network's seed."""
     names: dict[str, str] = {}
     for attempt in ladder.attempts:
         for number, level in enumerate(attempt.levels):

@@ -1,11 +1,11 @@
-"""How far a climb is, rung by rung: plain data for whoever shows it."""
+"""How far each rung is, as plain data for the progress display."""
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from enum import StrEnum
 
-from mnistladder.ladder.climb import Climbed, Ladder, Outcome
+from mnistladder.ladder.climb import Ladder, Outcome, Success
 from mnistladder.ladder.events import EpochDone, Event, Failed, Finished, Started
 
 
@@ -28,20 +28,20 @@ class RungState:
     seeds: int
     epochs_done: int
     epochs: int
-    accuracy: float | None  # in percent, the mean over the seeds climbed so far
+    accuracy: float | None  # in percent, the mean over the seeds that have a result
 
 
 class Standing:
-    """Receives events and outcomes of a ladder, and says how its rungs stand."""
+    """Receives the events and outcomes of a ladder, and knows how far its rungs are."""
 
     def __init__(self, ladder: Ladder) -> None:
-        # Rung -> result id of each seed -> epochs of each stage's key: cheap to ask at every event.
+        # Rung -> result id of each seed -> epochs of each stage's key. It is read at every event.
         self.rungs = defaultdict[str, dict[str, dict[str, int]]](dict)
         for attempt in ladder.attempts:
             epochs = {stage.key: stage.epochs for stage in attempt.stages}
             self.rungs[attempt.rung.label][attempt.result_id] = epochs
         self.accuracies = {t.result_id: record["accuracy"] for t, record in ladder.known.items()}
-        self.fallen = set[str]()  # result ids
+        self.failed_results = set[str]()  # result ids
         self.running = set[str]()  # keys of stages, as are those below
         self.failed = set[str]()
         self.epochs_left = {key: stage.epochs for key, stage in ladder.missing.items()}
@@ -60,11 +60,11 @@ class Standing:
                 self.epochs_left[event.key] = 0
 
     def decided(self, outcome: Outcome) -> None:
-        """Takes note of a attempt's outcome."""
-        if isinstance(outcome, Climbed):
+        """Receives an attempt's outcome."""
+        if isinstance(outcome, Success):
             self.accuracies[outcome.attempt.result_id] = outcome.record["accuracy"]
         else:
-            self.fallen.add(outcome.attempt.result_id)
+            self.failed_results.add(outcome.attempt.result_id)
 
     def states(self) -> list[RungState]:
         """A row for each rung, in the order asked for."""
@@ -76,7 +76,7 @@ class Standing:
         left = sum(
             self.epochs_left.get(key, 0)
             for result, stages in seeds.items()
-            if result not in self.accuracies  # it is done, even where its networks are no more
+            if result not in self.accuracies  # it is done, even if its networks were deleted
             for key in stages
         )
         return RungState(
@@ -90,19 +90,20 @@ class Standing:
         )
 
     def _word(self, results: Set[str], keys: Set[str]) -> State:
-        if not self.fallen.isdisjoint(results) or not self.failed.isdisjoint(keys):
+        if not self.failed_results.isdisjoint(results) or not self.failed.isdisjoint(keys):
             return State.FAILED
         if results <= self.accuracies.keys():
             return State.DONE
-        # All trained, but not decided yet: that takes a moment, and is no waiting.
+        # All trained but without a result yet: that takes a moment and counts as running.
         is_trained = not any(self.epochs_left.get(key) for key in keys)
         return State.WAITING if self.running.isdisjoint(keys) and not is_trained else State.RUNNING
 
 
 def fitted(states: Sequence[RungState], rows: int) -> tuple[list[RungState], Counter[State]]:
-    """At most so many rows, and how many of each state were left out, which takes a row of its own.
+    """At most `rows` rows, and how many rungs of each state were left out.
 
-    Failed and running rungs stay longest, then those that come next, then those done last.
+    The counts take a row of their own. Failed and running rungs are kept first, then the rungs that
+    come next, then those that were done last.
     """
     if len(states) <= rows:
         return list(states), Counter()

@@ -59,9 +59,10 @@ class StageStore:
     def need(self, keys: Iterable[str], result: Record) -> None:
         """Raises UsageError unless these stages of a result are all stored."""
         if lacking := sum(not self.is_stored(key) for key in keys):
+            verb = "is" if lacking == 1 else "are"
             raise UsageError(
-                f"{result['rung']} seed {result['seed']}: {lacking} of its networks are not in "
-                f"{self.root}; this trains them, and says where they then are: "
+                f"{result['rung']} seed {result['seed']}: {lacking} of its networks {verb} not in "
+                f"{self.root}. This command trains them again and prints their folder: "
                 f"mnistladder reproduce {result['result_id']} --runs-dir {self.root.parent}"
             )
 

@@ -1,0 +1,79 @@
+"""Which results and stages are stored, missing or damaged. Reads, never writes."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mnistladder.errors import CorruptError
+from mnistladder.ladder.attempts import Attempt
+from mnistladder.ladder.stages import Stage
+from mnistladder.runs import results
+from mnistladder.runs.stage_store import StageStore
+from mnistladder.sealed import Record
+
+
+@dataclass(frozen=True)
+class Survey:
+    """The state of a runs folder, as far as some attempts need it."""
+
+    known: dict[Attempt, Record]  # attempts whose result is stored
+    missing: dict[str, Stage]  # by key: stages that the other attempts need and that are not stored
+    damaged: dict[Path, str]  # result files and stage folders, with what is wrong with them
+
+
+def survey(attempts: Sequence[Attempt], runs: Path) -> Survey:
+    """Reads results, and every file of the stages that attempts without a result need.
+
+    A damaged result counts as not stored, and a damaged stage as missing.
+    """
+    known, damaged_results = _stored_results(attempts, runs)
+    needed = {
+        stage.key: stage for attempt in attempts if attempt not in known for stage in attempt.stages
+    }
+    store = StageStore(runs)
+    damaged_stages = _damaged_stages(needed, store)
+    missing = {
+        key: stage
+        for key, stage in needed.items()
+        if store.root / key in damaged_stages or not store.is_stored(key)
+    }
+    return Survey(known, missing, damaged_results | damaged_stages)
+
+
+def _stored_results(
+    attempts: Sequence[Attempt], runs: Path
+) -> tuple[dict[Attempt, Record], dict[Path, str]]:
+    known, damaged = dict[Attempt, Record](), dict[Path, str]()
+    for attempt in attempts:
+        name, result_id = attempt.rung.name, attempt.result_id
+        try:
+            record = results.find_result(runs, name, result_id)
+        except CorruptError as error:
+            damaged[results.result_path(runs, name, result_id)] = str(error)
+            continue
+        if record is not None:
+            known[attempt] = record
+    return known, damaged
+
+
+def _damaged_stages(keys: Iterable[str], store: StageStore) -> dict[Path, str]:
+    damaged = dict[Path, str]()
+    for key in keys:
+        try:
+            if store.is_stored(key):
+                store.check_files(key)
+        except CorruptError as error:
+            damaged[store.root / key] = str(error)
+    return damaged
+
+
+def is_damaged(path: Path, store: StageStore) -> bool:
+    """Whether a result file or a stage folder is there and damaged now."""
+    try:
+        if path.parent != store.root:
+            results.load_result(path)
+        elif store.is_stored(path.name):
+            store.check_files(path.name)
+    except CorruptError:
+        return path.exists()
+    return False

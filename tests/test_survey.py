@@ -1,0 +1,77 @@
+"""What of a runs folder can be used, found without changing it."""
+
+from contextlib import closing
+
+import pytest
+import small
+
+from mnistladder.config.spec import Rung
+from mnistladder.ladder.attempts import Attempt
+from mnistladder.ladder.climb import Ladder
+from mnistladder.ladder.executors import InProcess
+from mnistladder.ladder.survey import survey
+from mnistladder.runs import results
+
+CONFIG = small.tiny(phases=small.phases(1))
+
+
+@pytest.fixture
+def attempts(source):
+    """One rung at two seeds; the second is never trained."""
+    return [Attempt(Rung("rung", CONFIG), seed, source) for seed in range(2)]
+
+
+@pytest.fixture
+def runs(tmp_path, attempts):
+    """A folder with the first attempt's result."""
+    with closing(InProcess(tmp_path, "cpu", lambda event: None)) as executor:
+        list(Ladder(attempts[:1], tmp_path).climb(executor, lambda event: None))
+    return tmp_path
+
+
+def contents(folder):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_stored_results_are_known_and_the_rest_is_missing(runs, attempts):
+    found = survey(attempts, runs)
+    assert list(found.known) == attempts[:1]
+    assert list(found.missing) == [next(attempts[1].stages).key]
+    assert found.damaged == {}
+
+
+def test_empty_folder_has_nothing_and_stays_empty(tmp_path, attempts):
+    found = survey(attempts, tmp_path / "new")
+    assert (found.known, len(found.missing), found.damaged) == ({}, 2, {})
+    assert list(tmp_path.iterdir()) == []
+
+
+def damage_result(runs, attempt):
+    path = results.result_path(runs, "rung", attempt.result_id)
+    path.write_bytes(path.read_bytes()[:-9])
+    return path
+
+
+def damage_stage(runs, attempt):
+    folder = runs / "members" / next(attempt.stages).key
+    (folder / "checkpoint.safetensors").write_bytes(b"")
+    return folder
+
+
+def test_damaged_result_is_made_again_from_its_stages(runs, attempts):
+    path = damage_result(runs, attempts[0])
+    before = contents(runs)
+    found = survey(attempts[:1], runs)
+    assert (found.known, found.missing, list(found.damaged)) == ({}, {}, [path])
+    assert contents(runs) == before
+
+
+def test_damaged_stage_is_missing_where_a_result_needs_it(runs, attempts):
+    folder = damage_stage(runs, attempts[0])
+    assert survey(attempts[:1], runs).damaged == {}  # the result is stored: nobody needs the stage
+    path = damage_result(runs, attempts[0])
+    before = contents(runs)
+    found = survey(attempts[:1], runs)
+    assert list(found.missing) == [folder.name]
+    assert list(found.damaged) == [path, folder]
+    assert contents(runs) == before
