@@ -13,6 +13,7 @@ import typer
 
 from mnistladder import environment, storage
 from mnistladder.cli import base, watch
+from mnistladder.cli.board_table import say_board
 from mnistladder.config.spec import Rung
 from mnistladder.data.datasets import find
 from mnistladder.errors import ExitCode, Terminated, UsageError
@@ -176,9 +177,8 @@ def _sentence(outcome: Climbed) -> str:
 
 def _say_table(outcomes: list[Outcome]) -> None:
     records = [outcome.record for outcome in outcomes if isinstance(outcome, Climbed)]
-    rows = [tables.cells(row) for row in make_rows(records)]
     base.say("")
-    base.print_table(list(tables.HEADINGS), rows, tables.RIGHT)
+    say_board(make_rows(records))
 
 
 def _as_json(outcome: Climbed) -> dict[str, Any]:
@@ -231,10 +231,11 @@ def _say_plan(rows: list[dict[str, Any]], expected: estimates.Estimate, workers:
         ]
         for row in rows
     ]
-    base.print_table(headings, cells, set(headings[1:]))
+    base.print_table(headings, cells, set(headings[1:]), ["epochs to train", "stored"])
     if expected.stages:
-        base.say(
-            f"\nAbout {tables.duration(expected.wall_s)} with --jobs {workers}, by speeds measured "
+        base.say("")
+        base.say_prose(
+            f"About {tables.duration(expected.wall_s)} with --jobs {workers}, by speeds measured "
             f"on this machine; up to {expected.peak_mib:,.0f} MiB of memory a worker."
         )
 
