@@ -52,3 +52,4 @@ def test_no_column_is_narrower_than_its_longest_word(cells, width):
 )
 def test_title_is_shortened_after_a_word(width, text):
     assert shortened("Input normalisation", width) == text
+    assert shortened("Learning-rate annealing", 13) == "Learning-…"

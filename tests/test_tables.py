@@ -75,6 +75,18 @@ def test_csv_and_json_hold_the_same_rows():
     assert float(from_csv[0]["errors_mean"]) == from_json[0]["errors_mean"]
 
 
+def test_short_notes_say_of_how_many_images_starred_errors_are():
+    rows = make_rows([record(), record("r2", test_images=256)])
+    assert [tables.SHORT_COLUMNS[3].text(row) for row in rows] == ["800", "800*"]
+    assert "of 10,000 test images (*: of 256)." in notes.short_notes(rows)[0]
+    assert "*" not in notes.short_notes(rows[:1])[0]
+
+
+def test_short_notes_name_three_transductive_rungs_at_most():
+    rows = make_rows([record(f"r{n}", transductive=True) for n in range(5)])
+    assert "r0, r1, r2 and 2 more." in " ".join(notes.short_notes(rows))
+
+
 def test_rungs_with_dead_classes_show_each_seed():
     rows = make_rows([record(seed=s, errors=3000 + s, dead_classes=s) for s in (0, 2)])
     lines = notes.histograms(rows)

@@ -148,8 +148,11 @@ def print_table(
     with `wide` it leaves out none and breaks no line itself.
     """
     console = output(wide)
+    room = output().width
     texts = [[str(cell) for cell in row] for row in rows]
     layout = fit(headings, texts, console.width, drops)
+    if layout.width > room:
+        complain(f"this table has {layout.width} columns; to scroll through it: | less -S")
     console.width = max(console.width, layout.width)
     table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, layout.gap, 0, 0))
     for index, width in zip(layout.shown, layout.widths, strict=True):

@@ -1,5 +1,6 @@
 """How wide each column of a table is, so that it fits a terminal and no name is broken."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -69,6 +70,6 @@ def shortened(text: str, width: int) -> str:
     """The text, or as many of its first words as fit, or nothing."""
     if cell_len(text) <= width:
         return text
-    words = text.split()
-    starts = [" ".join(words[:count]) + "…" for count in range(len(words) - 1, 0, -1)]
+    ends = [match.start() for match in re.finditer(r" |(?<=-)", text)]
+    starts = [f"{text[:end]}…" for end in reversed(ends)]
     return next((start for start in starts if cell_len(start) <= width), "")

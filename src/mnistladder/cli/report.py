@@ -99,7 +99,7 @@ def _print_rows(rows: list[Row], kind: formats.Format, wide: bool, path: Path) -
         say_board(rows, wide)
         base.say("")
         base.say_prose("\n".join(notes.notes(rows) if wide else notes.short_notes(rows)))
-        for line in notes.histograms(rows):
+        for line in ["", *bars] if (bars := notes.histograms(rows)) else []:
             base.say(line)
 
 

@@ -2,6 +2,7 @@
 
 from mnistladder.data import contested
 from mnistladder.report.summary import Row
+from mnistladder.report.tables import ALL_IMAGES
 
 
 def notes(rows: list[Row]) -> list[str]:
@@ -32,14 +33,14 @@ def notes(rows: list[Row]) -> list[str]:
 
 def short_notes(rows: list[Row]) -> list[str]:
     """What a reader must know of SHORT_COLUMNS, in a few lines."""
+    others = [f"{count:,}" for count in sorted({row.test_images for row in rows} - {ALL_IMAGES})]
+    of_others = f" (*: of {' or '.join(others)})" if others else ""
     lines = [
-        "Errors: mean ± standard deviation over n seeds, of "
-        f"{max(row.test_images for row in rows):,} test images.",
+        "Errors: mean ± standard deviation over n seeds, "
+        f"of {ALL_IMAGES:,} test images{of_others}.",
         "Step: errors more (+) or fewer (-) than the rung before; ~ no difference is shown. A "
         "variant (+ and its name) is compared with its rung.",
     ]
-    if few := sorted({row.test_images for row in rows})[:-1]:
-        lines.append(f"*: of {' or '.join(f'{count:,}' for count in few)} test images.")
     if transductive := [row.rung for row in rows if row.transductive]:
         more = f" and {len(transductive) - 3} more" if len(transductive) > 3 else ""
         lines.append(

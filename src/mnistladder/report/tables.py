@@ -10,6 +10,9 @@ from mnistladder.report.summary import Row, Step
 Sort = Literal["rung", "accuracy", "errors", "time", "parameters"]
 
 
+ALL_IMAGES = 10_000  # that MNIST tests with
+
+
 def sort_rows(rows: list[Row], by: Sort) -> list[Row]:
     """By rung (the order of the ladder), or with the best, the fewest, the fastest first."""
     keys: dict[str, Any] = {
@@ -144,7 +147,7 @@ SHORT_COLUMNS = (  # what a reader asks first; fits a terminal
 
 def _of(row: Row) -> str:
     """Of how many test images, where it is not all of MNIST's."""
-    return "" if row.test_images == 10_000 else f" of {row.test_images:,}"
+    return "" if row.test_images == ALL_IMAGES else f" of {row.test_images:,}"
 
 
 def _from(row: Row) -> str:
