@@ -121,16 +121,16 @@ def _write_page(records: list[Record], rungs: set[str], runs_dir: Path, path: Pa
 
     if not all("curve" in record for record in records) or not records:
         raise UsageError(f"{runs_dir}: no results there; --html needs the records, not the board")
-    found = {}
-    for each in group(record for record in records if record["rung"] in rungs).values():
-        for record in each:
+    stored = {}
+    for results_of_row in group(record for record in records if record["rung"] in rungs).values():
+        for record in results_of_row:
             try:
                 source = base.source_of(record, None)
-                found[record["result_id"]] = predictions.load(record, runs_dir, source)
+                stored[record["result_id"]] = predictions.load(record, runs_dir, source)
                 break
             except (UsageError, DataError):  # not stored here; the page says so
                 continue
-    storage.write(path, page.render(records, found, rungs).encode())
+    storage.write(path, page.render(records, stored, rungs).encode())
     base.say(str(path))
 
 
@@ -153,19 +153,19 @@ def _check(rows: list[Row]) -> None:
         expect = load_rung(row.rung).config.expect if row.rung in shipped else None
         if expect and not expect.errors[0] <= row.errors_mean <= expect.errors[1]:
             low, high = expect.errors
-            found = f"{row.errors_mean:.1f} errors"
-            base.complain(f"{row.rung}: {found}, expected {low:.0f} to {high:.0f}")
+            errors = f"{row.errors_mean:.1f} errors"
+            base.complain(f"{row.rung}: {errors}, expected {low:.0f} to {high:.0f}")
             outside += 1
     if outside:
         raise typer.Exit(ExitCode.FAILED)
 
 
 def _print_curves(records: list[Record], json: bool) -> None:
-    found = curves.beside_published(records)
+    curve_tables = curves.beside_published(records)
     if json:
-        base.print_json([curves.as_json(table) for table in found])
+        base.print_json([curves.as_json(table) for table in curve_tables])
         return
-    for table in found:
+    for table in curve_tables:
         base.say(f"{table.rung}: {table.title}")
         cells = [[text(epoch) for text in CURVE_CELLS] for epoch in table.epochs]
         headings = list(curves.EPOCH_HEADINGS.values())
