@@ -74,7 +74,7 @@ def test_rung_1_with_the_stable_loss_is_where_the_prototype_was(rows):
 
 
 def test_constant_rate_is_nearer_to_the_published_log_than_the_schedule(records):
-    distances = {table["rung"]: table["distance"] for table in curves.beside_published(records)}
+    distances = {table.rung: table.distance for table in curves.beside_published(records)}
     assert distances["model11_annealing_constant"] < 0.5 * distances["model11_annealing"]
 
 

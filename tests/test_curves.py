@@ -39,15 +39,15 @@ def test_published_log_has_the_epochs_that_our_configs_train():
 def test_variant_stands_beside_the_log_of_its_rung():
     log = curves.published()["model11_annealing"]["loss"]
     [table] = curves.beside_published([record("model11_annealing_constant", log)])
-    assert table["distance"] == 0
-    assert table["epochs"][3]["published loss"] == log[3]
+    assert table.distance == 0
+    assert table.epochs[3].published_loss == log[3]
 
 
 def test_seeds_are_averaged_and_what_has_no_log_has_no_distance():
     both = [record("model12_averaging", [1.0], 0), record("model12_averaging", [3.0], 1)]
     [table] = curves.beside_published(both)
-    assert (table["n"], table["epochs"][0]["loss"], table["distance"]) == (2, 2.0, None)
-    assert table["epochs"][0]["published loss"] is None
+    assert (table.n, table.epochs[0].loss, table.distance) == (2, 2.0, None)
+    assert table.epochs[0].published_loss is None
 
 
 def test_other_data_and_edited_configs_have_tables_of_their_own():
@@ -60,5 +60,19 @@ def test_other_data_and_edited_configs_have_tables_of_their_own():
             record("model02_normalized", log, **other),
         ]
     )
-    distances = [table["distance"] for table in (first, second, third)]
+    distances = [table.distance for table in (first, second, third)]
     assert sorted(distances, key=str) == [0, 0, None]
+
+
+def test_json_of_a_table_has_the_headings_as_keys():
+    log = curves.published()["model02_normalized"]
+    [table] = curves.beside_published([record("model02_normalized", [0.5, 0.25])])
+    plain = curves.as_json(table)
+    assert list(plain) == ["rung", "title", "n", "epochs", "distance"]
+    assert plain["epochs"][1] == {
+        "epoch": 2,
+        "loss": 0.25,
+        "published loss": log["loss"][1],
+        "test accuracy %": 90.0,
+        "published accuracy %": log["test_accuracy"][1],
+    }

@@ -84,7 +84,7 @@ def check_board(read, rows):
         heading, *lines = read.tables[name]
         assert [line[0] for line in lines] == [short_name(row.rung) for row in part]
         for line, row in zip(lines, part, strict=True):
-            cells = dict(zip(tables.HEADINGS, tables.cells(row), strict=True))
+            cells = {column.heading: column.text(row) for column in tables.COLUMNS}
             assert line[1:] == [cells[column] for column in heading[1:]]
 
 

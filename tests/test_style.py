@@ -2,6 +2,7 @@
 
 import io
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import matplotlib as mpl
@@ -107,20 +108,20 @@ def test_ladder_has_a_star_for_each_significant_step_and_no_other(rows):
 
 def test_curves_are_ours_beside_the_published_log(records):
     tables = curves.beside_published(records)
-    [table] = [table for table in tables if table["rung"] == "model09_dropout"]
+    [table] = [table for table in tables if table.rung == "model09_dropout"]
     loss, error = charts.curves(table).axes
     log = curves.published()["model09_dropout"]
     ours, published = (line.get_ydata() for line in loss.lines)
-    assert list(ours) == [row["loss"] for row in table["epochs"]]
+    assert list(ours) == [row.loss for row in table.epochs]
     assert list(published) == log["loss"][: len(ours)]
     ours, published = (line.get_ydata() for line in error.lines)
-    assert list(ours) == pytest.approx([100 - row["test accuracy %"] for row in table["epochs"]])
+    assert list(ours) == pytest.approx([100 - row.test_accuracy for row in table.epochs])
     assert list(published) == pytest.approx([100 - v for v in log["test_accuracy"][: len(ours)]])
 
 
 def test_curves_of_one_epoch_and_without_a_log_are_drawn(records):
-    [table] = [t for t in curves.beside_published(records) if t["rung"] == "model12_averaging"]
-    short = {**table, "epochs": table["epochs"][:1]}
+    [table] = [t for t in curves.beside_published(records) if t.rung == "model12_averaging"]
+    short = replace(table, epochs=table.epochs[:1])
     assert [len(axes.lines) for axes in charts.curves(short).axes] == [1, 1]
 
 

@@ -8,7 +8,7 @@ from mnistladder.config.loading import shipped_names
 from mnistladder.config.recipe import RECIPE_VERSION
 from mnistladder.data import contested
 from mnistladder.data.datasets import MNIST_SHA256
-from mnistladder.report import tables
+from mnistladder.report import notes, tables
 from mnistladder.report.summary import expected_band, make_rows, wrong_masks
 
 MACHINE = {
@@ -199,5 +199,5 @@ def test_a_single_published_run_may_be_off_where_a_mean_is_not(published, chance
     ]
     [row] = make_rows(results)
     assert (row.verdict, row.may_be_one_run) == ("better", chance)
-    told = [note for note in tables.notes([row]) if "by chance" in note and row.rung in note]
+    told = [note for note in notes.notes([row]) if "by chance" in note and row.rung in note]
     assert bool(told) == chance

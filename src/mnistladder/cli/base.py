@@ -1,15 +1,19 @@
 """What all commands share: the app, its output, its common options."""
 
 import json
+import textwrap
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from mnistladder import __version__
+from mnistladder.cli.layout import fit
 from mnistladder.data.datasets import Source, find
 from mnistladder.errors import UsageError
 
@@ -96,10 +100,12 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress, on
 Seed = Annotated[int, typer.Option(min=0, max=2**31, help="The first seed.")]
 
 
-def output() -> Console:
-    """The console of stdout; without a terminal it is wide, so that nothing is cut."""
+def output(wide: bool = False) -> Console:
+    """The console of stdout; wide if asked, or where it is no terminal, so that nothing is cut."""
     console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=PIPE_WIDTH)
+    if wide or not console.is_terminal:
+        console.width = PIPE_WIDTH
+    return console
 
 
 def complain(text: str) -> None:
@@ -124,14 +130,42 @@ def print_json(data: Any) -> None:
     print(json.dumps(data, indent=1))
 
 
-def print_table(headings: list[str], rows: list[list[str]], right: set[str]) -> None:
-    """Prints a table on stdout; columns named in `right` are aligned to the right."""
-    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
-    for heading in headings:
-        table.add_column(heading, justify="right" if heading in right else "left", overflow="fold")
+def say_prose(text: str) -> None:
+    """A result on stdout in sentences, which a terminal shows wrapped between words."""
+    console = output()
+    for line in text.splitlines():
+        width = console.width if console.is_terminal else max(len(line), 1)
+        say(textwrap.fill(line, width, break_long_words=False, break_on_hyphens=False))
+
+
+def print_table(
+    headings: list[str],
+    rows: Sequence[Sequence[str | Text]],
+    right: set[str],
+    drops: Sequence[str] = (),
+    wide: bool = False,
+) -> None:
+    """A table on stdout, numbers to the right.
+
+    On a terminal that is too narrow it leaves out columns in the order of `drops`, and says so;
+    with `wide` it leaves out none and breaks no line itself.
+    """
+    console = output(wide)
+    room = output().width
+    texts = [[str(cell) for cell in row] for row in rows]
+    layout = fit(headings, texts, console.width, drops)
+    if layout.width > room:
+        complain(f"this table has {layout.width} columns; to scroll through it: | less -S")
+    console.width = max(console.width, layout.width)
+    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, layout.gap, 0, 0))
+    for index, width in zip(layout.shown, layout.widths, strict=True):
+        justify: Literal["left", "right"] = "right" if headings[index] in right else "left"
+        table.add_column(headings[index], justify=justify, width=width)
     for row in rows:
-        table.add_row(*row)
-    output().print(table, markup=False)
+        table.add_row(*(row[index] for index in layout.shown))
+    console.print(table, markup=False)
+    if missing := [heading for index, heading in enumerate(headings) if index not in layout.shown]:
+        say_prose(f"(no room for: {', '.join(missing)})")
 
 
 def result_name(record: dict[str, Any]) -> str:

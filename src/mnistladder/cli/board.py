@@ -47,7 +47,8 @@ def show_leaderboard(
         for r in records
     ]
     if rows:
-        base.print_table(headings, rows, {"seed", "errors", "accuracy %"})
+        drops = ["ended", "device", "accuracy %"]
+        base.print_table(headings, rows, {"seed", "errors", "accuracy %"}, drops)
     else:
         base.complain(f"no results in {runs_dir} yet; get one: mnistladder run model02_normalized")
 
@@ -85,7 +86,7 @@ def compare(
     if json:
         base.print_json(about)
     else:
-        base.say(tables.comparison_text(about))
+        base.say_prose(tables.comparison_text(about))
 
 
 def _comparable(names: list[str], runs_dir: Path) -> list[list[Record]]:

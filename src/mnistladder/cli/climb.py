@@ -13,6 +13,7 @@ import typer
 
 from mnistladder import storage
 from mnistladder.cli import base, watch
+from mnistladder.cli.board_table import say_board
 from mnistladder.config.limits import check_plan
 from mnistladder.config.spec import Rung
 from mnistladder.data.datasets import find
@@ -175,9 +176,8 @@ def _result_line(outcome: Success) -> str:
 
 def _print_results(outcomes: list[Outcome]) -> None:
     records = [outcome.record for outcome in outcomes if isinstance(outcome, Success)]
-    rows = [tables.cells(row) for row in make_rows(records)]
     base.say("")
-    base.print_table(list(tables.HEADINGS), rows, tables.RIGHT)
+    say_board(make_rows(records))
 
 
 def _as_json(outcome: Success) -> dict[str, Any]:

@@ -60,7 +60,8 @@ def say_rungs(rows: list[dict[str, Any]]) -> None:
         if heading == "variant":
             base.say("")
         headings = [heading, "what is new", "parameters", "epochs", "published", "done"]
-        base.print_table(headings, cells, {"parameters", "epochs", "published"})
+        drops = ["published", "epochs", "parameters"]
+        base.print_table(headings, cells, set(drops), drops)
 
 
 def layers() -> list[dict[str, Any]]:

@@ -159,7 +159,7 @@ def _say_errors(about: dict[str, Any], record: Record) -> None:
         f"{base.result_name(record)}: {record['errors']:,} errors of {record['test_images']:,}"
     )
     if versus := about["versus"]:
-        base.say(
+        base.say_prose(
             f"{base.result_name(versus)} gets {len(about['errors']):,} of them right (below); "
             f"{len(versus['wrong_in_both']):,} are wrong in both, and "
             f"{len(versus['wrong_there_only']):,} there only."
@@ -189,4 +189,7 @@ def _say_never(about: dict[str, Any]) -> None:
     never = " ".join(map(str, about["never_right"])) or "none"
     if not (rungs := len(about["rungs"])):
         return
-    base.say(f"\nNone of {rungs} rungs gets these test images right in most of its seeds: {never}")
+    base.say("")
+    base.say_prose(
+        f"None of {rungs} rungs gets these test images right in most of its seeds: {never}"
+    )

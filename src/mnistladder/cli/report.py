@@ -1,5 +1,6 @@
 """`report`: what all results say, as a table, as curves, as a chart, as a page."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -7,18 +8,28 @@ import typer
 
 from mnistladder.cli import base
 from mnistladder.cli.base import app
+from mnistladder.cli.board_table import say_board
 from mnistladder.errors import DataError, ExitCode, UsageError
-from mnistladder.report import curves, tables
+from mnistladder.report import curves, formats, notes, tables
 from mnistladder.report.summary import Row, group, make_rows
 from mnistladder.runs import leaderboard, results
 from mnistladder.sealed import Record
 
+TAKES = {  # by the option that chooses what is made: what may go with it
+    "html": {"rungs", "runs_dir"},
+    "curves_": {"rungs", "runs_dir", "json"},
+}
+
 
 @app.command(epilog="Examples: mnistladder report    mnistladder report --format csv --sort time")
 def report(
+    context: typer.Context,
     format_: Annotated[
-        tables.Format, typer.Option("--format", help="How to print the table.")
+        formats.Format, typer.Option("--format", help="How to print the table.")
     ] = "table",
+    wide: Annotated[
+        bool, typer.Option("--wide", help="Every column and note; for a wide terminal.")
+    ] = False,
     sort: Annotated[tables.Sort, typer.Option("--sort", help="Order of the rows.")] = "rung",
     rungs: Annotated[
         str | None, typer.Option("--rungs", help="Only these: names or numbers, as in 1-4,9.")
@@ -39,42 +50,57 @@ def report(
     runs_dir: base.RunsDir = base.RUNS,
     json: base.AsJson = False,
 ) -> None:
-    """Print the accuracy table: each rung's mean over its seeds beside the published figure."""
+    """Print the accuracy table: each rung's mean over its seeds beside the rung before.
+
+    With --html it writes a page instead, with --curves it prints the epochs.
+    """
     if board is not None and not board.is_file():
         raise UsageError(f"{board}: no such leaderboard")
-    found = leaderboard.load_board(board) if board else _records(runs_dir)
-    wanted = _chosen(found, rungs)
-    table_options = [check, board, figure, format_ != "table", sort != "rung"]
+    _check_options(context)
+    records = leaderboard.load_board(board) if board else _records(runs_dir)
+    wanted = _chosen(records, rungs)
     if html:
-        if any([*table_options, curves_, json]):
-            raise UsageError("--html: takes --rungs and --runs-dir alone")
-        _write_page(found, wanted, runs_dir, html)
+        _write_page(records, wanted, runs_dir, html)
     elif curves_:
-        if any(table_options):
-            raise UsageError("--curves: takes --rungs, --runs-dir and --json alone")
-        _print_curves([record for record in found if record["rung"] in wanted], json)
+        _print_curves([record for record in records if record["rung"] in wanted], json)
     else:
-        rows = [row for row in tables.sort_rows(make_rows(found), sort) if row.name in wanted]
+        rows = [row for row in tables.sort_rows(make_rows(records), sort) if row.name in wanted]
         if figure:
             _draw_ladder(rows, figure)
-        _print_rows(rows, "json" if json else format_, board or runs_dir / leaderboard.BOARD)
+        path = board or runs_dir / leaderboard.BOARD
+        _print_rows(rows, "json" if json else format_, wide, path)
         if check:
             _check(rows)
 
 
-def _print_rows(rows: list[Row], kind: tables.Format, path: Path) -> None:
+def _check_options(context: typer.Context) -> None:
+    """Raises UsageError if an option was given that what is made does not take."""
+    given = {
+        option.name: option.opts[0]
+        for option in context.command.params
+        if context.params.get(option.name or "") != option.get_default(context)
+    }
+    for name, taken in TAKES.items():
+        others = [text for other, text in given.items() if other not in {name, *taken}]
+        if name in given and others:
+            raise UsageError(f"{given[name]}: does not go with {', '.join(others)}")
+
+
+def _print_rows(rows: list[Row], kind: formats.Format, wide: bool, path: Path) -> None:
     if kind == "json":
-        typer.echo(tables.to_json(rows), nl=False)
+        typer.echo(formats.to_json(rows), nl=False)
     elif kind == "csv":
-        typer.echo(tables.to_csv(rows), nl=False)
+        typer.echo(formats.to_csv(rows), nl=False)
     elif not rows:
         base.complain(f"no results in {path} yet; get one: mnistladder run model02_normalized")
     elif kind == "markdown":
-        typer.echo(tables.markdown(rows), nl=False)
+        typer.echo(formats.markdown(rows), nl=False)
     else:
-        cells = [tables.cells(row) for row in rows]
-        base.print_table(list(tables.HEADINGS), cells, tables.RIGHT)
-        base.say("\n" + "\n".join([*tables.notes(rows), *tables.histograms(rows)]))
+        say_board(rows, wide)
+        base.say("")
+        base.say_prose("\n".join(notes.notes(rows) if wide else notes.short_notes(rows)))
+        for line in ["", *bars] if (bars := notes.histograms(rows)) else []:
+            base.say(line)
 
 
 def _draw_ladder(rows: list[Row], path: Path) -> None:
@@ -95,16 +121,16 @@ def _write_page(records: list[Record], rungs: set[str], runs_dir: Path, path: Pa
 
     if not all("curve" in record for record in records) or not records:
         raise UsageError(f"{runs_dir}: no results there; --html needs the records, not the board")
-    found = {}
-    for each in group(record for record in records if record["rung"] in rungs).values():
-        for record in each:
+    stored = {}
+    for results_of_row in group(record for record in records if record["rung"] in rungs).values():
+        for record in results_of_row:
             try:
                 source = base.source_of(record, None)
-                found[record["result_id"]] = predictions.load(record, runs_dir, source)
+                stored[record["result_id"]] = predictions.load(record, runs_dir, source)
                 break
             except (UsageError, DataError):  # not stored here; the page says so
                 continue
-    storage.write(path, page.render(records, found, rungs).encode())
+    storage.write(path, page.render(records, stored, rungs).encode())
     base.say(str(path))
 
 
@@ -127,36 +153,40 @@ def _check(rows: list[Row]) -> None:
         expect = load_rung(row.rung).config.expect if row.rung in shipped else None
         if expect and not expect.errors[0] <= row.errors_mean <= expect.errors[1]:
             low, high = expect.errors
-            found = f"{row.errors_mean:.1f} errors"
-            base.complain(f"{row.rung}: {found}, expected {low:.0f} to {high:.0f}")
+            errors = f"{row.errors_mean:.1f} errors"
+            base.complain(f"{row.rung}: {errors}, expected {low:.0f} to {high:.0f}")
             outside += 1
     if outside:
         raise typer.Exit(ExitCode.FAILED)
 
 
-def _print_curves(found: list[Record], json: bool) -> None:
-    found_tables = curves.beside_published(found)
+def _print_curves(records: list[Record], json: bool) -> None:
+    curve_tables = curves.beside_published(records)
     if json:
-        base.print_json(found_tables)
+        base.print_json([curves.as_json(table) for table in curve_tables])
         return
-    for table in found_tables:
-        base.say(f"{table['rung']}: {table['title']}")
-        rows = [
-            [str(row["epoch"]), *(_cell(row[key], digits) for key, digits in CURVE_DIGITS.items())]
-            for row in table["epochs"]
-        ]
-        base.print_table(["epoch", *CURVE_DIGITS], rows, {"epoch", *CURVE_DIGITS})
-        if table["distance"] is not None:
-            base.say(f"distance of the loss from the published log: {table['distance']:.3f}")
+    for table in curve_tables:
+        base.say(f"{table.rung}: {table.title}")
+        cells = [[text(epoch) for text in CURVE_CELLS] for epoch in table.epochs]
+        headings = list(curves.EPOCH_HEADINGS.values())
+        base.print_table(headings, cells, set(headings))
+        if table.distance is not None:
+            base.say(f"distance of the loss from the published log: {table.distance:.3f}")
         base.say("")
-    base.say(curves.ABOUT)
+    base.say_prose(curves.ABOUT)
 
 
-CURVE_DIGITS = {"loss": 4, "published loss": 4, "test accuracy %": 2, "published accuracy %": 2}
-
-
-def _cell(value: float | None, digits: int) -> str:
+def _number(value: float | None, digits: int) -> str:
     return "-" if value is None else f"{value:.{digits}f}"
+
+
+CURVE_CELLS: tuple[Callable[[curves.CurveEpoch], str], ...] = (  # under EPOCH_HEADINGS
+    lambda epoch: str(epoch.epoch),
+    lambda epoch: _number(epoch.loss, 4),
+    lambda epoch: _number(epoch.published_loss, 4),
+    lambda epoch: _number(epoch.test_accuracy, 2),
+    lambda epoch: _number(epoch.published_accuracy, 2),
+)
 
 
 def _chosen(board: list[Record], rungs: str | None) -> set[str]:

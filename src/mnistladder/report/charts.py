@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from itertools import groupby
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -16,6 +15,7 @@ from matplotlib.ticker import (
 )
 
 from mnistladder.config.schedule import PlannedEpoch
+from mnistladder.report.curves import CurveTable
 from mnistladder.report.style import BAND, FAINT, OURS, PUBLISHED, empty, styled
 from mnistladder.report.summary import Row
 
@@ -98,18 +98,17 @@ def _error_axis(axes: Axes, smallest: float) -> None:
 
 
 @styled
-def curves(table: dict[str, Any]) -> Figure:
-    """Training loss and test error after each epoch, ours and the article's log, logarithmic.
-
-    `table` is of `curves.table`.
-    """
+def curves(table: CurveTable) -> Figure:
+    """Training loss and test error after each epoch, ours and the article's log, logarithmic."""
     figure = Figure(figsize=(WIDTH, 2.6))
     loss, error = figure.subplots(1, 2)
-    for key, color, style in (("", OURS, "-"), ("published ", PUBLISHED, "--")):
-        _curve(loss, table, f"{key}loss", color, style, lambda value: value)
-        name = "test accuracy %" if not key else "published accuracy %"
-        _curve(error, table, name, color, style, lambda value: 100 - value)
-    for axes, title in ((loss, "training loss"), (error, "test error %")):
+    for axes, title, ours, published in (
+        (loss, "training loss", _losses(table), _published_losses(table)),
+        (error, "test error %", _test_errors(table), _published_errors(table)),
+    ):
+        axes.plot(*_xy(ours), "-", color=OURS, marker=".", label=f"ours, n={table.n}")
+        if published:
+            axes.plot(*_xy(published), "--", color=PUBLISHED, marker=".", label="published")
         axes.set(title=title, yscale="log", xlabel="epoch")
         axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
         axes.yaxis.set_minor_formatter(NullFormatter())
@@ -120,11 +119,33 @@ def curves(table: dict[str, Any]) -> Figure:
     return figure
 
 
-def _curve(axes: Axes, table: dict[str, Any], key: str, color: str, style: str, value: Any) -> None:
-    points = [(row["epoch"], value(row[key])) for row in table["epochs"] if row[key] is not None]
-    if points:
-        label = "published" if key.startswith("published") else f"ours, n={table['n']}"
-        axes.plot(*zip(*points, strict=True), style, color=color, marker=".", label=label)
+Points = list[tuple[int, float]]  # an epoch and a value
+
+
+def _xy(points: Points) -> tuple[list[int], list[float]]:
+    return [epoch for epoch, _ in points], [value for _, value in points]
+
+
+def _losses(table: CurveTable) -> Points:
+    return [(row.epoch, row.loss) for row in table.epochs]
+
+
+def _published_losses(table: CurveTable) -> Points:
+    return [
+        (row.epoch, row.published_loss) for row in table.epochs if row.published_loss is not None
+    ]
+
+
+def _test_errors(table: CurveTable) -> Points:
+    return [(row.epoch, 100 - row.test_accuracy) for row in table.epochs]
+
+
+def _published_errors(table: CurveTable) -> Points:
+    return [
+        (row.epoch, 100 - row.published_accuracy)
+        for row in table.epochs
+        if row.published_accuracy is not None
+    ]
 
 
 @styled

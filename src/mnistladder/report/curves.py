@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -37,13 +38,53 @@ def distance(ours: list[float], theirs: list[float]) -> float | None:
     return sum(abs(math.log(a / b)) for a, b in pairs) / len(pairs)
 
 
-def beside_published(results: list[Record]) -> list[dict[str, Any]]:
+@dataclass(frozen=True)
+class CurveEpoch:
+    """An epoch: training loss, and test accuracy in percent; the log may lack it."""
+
+    epoch: int  # from 1
+    loss: float
+    published_loss: float | None
+    test_accuracy: float
+    published_accuracy: float | None
+
+
+@dataclass(frozen=True)
+class CurveTable:
+    """The epochs of one rung, means over its results, and the distance from the log."""
+
+    rung: str
+    title: str
+    n: int
+    epochs: tuple[CurveEpoch, ...]
+    distance: float | None  # of the losses; None without a log
+
+
+EPOCH_HEADINGS = {
+    "epoch": "epoch",
+    "loss": "loss",
+    "published_loss": "published loss",
+    "test_accuracy": "test accuracy %",
+    "published_accuracy": "published accuracy %",
+}
+
+
+def as_json(table: CurveTable) -> dict[str, Any]:
+    """A table as plain data; an epoch's keys are the headings of its columns."""
+    epochs = [
+        {EPOCH_HEADINGS[name]: value for name, value in asdict(epoch).items()}
+        for epoch in table.epochs
+    ]
+    return {**asdict(table), "epochs": epochs}
+
+
+def beside_published(results: list[Record]) -> list[CurveTable]:
     """A table for each rung; other data, older configs and engines have tables of their own."""
     known = [record for record in results if "curve" in record and not record["overrides"]]
     return [table(records) for records in group(known).values()]
 
 
-def table(records: list[Record]) -> dict[str, Any]:
+def table(records: list[Record]) -> CurveTable:
     """A row an epoch and the distance, of one rung's records; a variant is beside its rung's log.
 
     The log is of MNIST: other data have none.
@@ -53,22 +94,22 @@ def table(records: list[Record]) -> dict[str, Any]:
     accuracy = _mean([record["curve"]["test_accuracy"] for record in records])
     has_log = records[0]["data"]["sha256"] == MNIST_SHA256
     log = published().get(rung_of(name) or name, NO_LOG) if has_log else NO_LOG
-    return {
-        "rung": name,
-        "title": records[0]["title"],
-        "n": len(records),
-        "epochs": [
-            {
-                "epoch": epoch + 1,
-                "loss": loss[epoch],
-                "published loss": _at(log["loss"], epoch),
-                "test accuracy %": accuracy[epoch],
-                "published accuracy %": _at(log["test_accuracy"], epoch),
-            }
-            for epoch in range(len(loss))
-        ],
-        "distance": distance(loss, log["loss"]),
-    }
+    return CurveTable(
+        rung=name,
+        title=records[0]["title"],
+        n=len(records),
+        epochs=tuple(
+            CurveEpoch(
+                epoch=index + 1,
+                loss=loss[index],
+                published_loss=_at(log["loss"], index),
+                test_accuracy=accuracy[index],
+                published_accuracy=_at(log["test_accuracy"], index),
+            )
+            for index in range(len(loss))
+        ),
+        distance=distance(loss, log["loss"]),
+    )
 
 
 def _mean(curves: list[list[float]]) -> list[float]:

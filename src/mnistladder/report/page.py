@@ -8,7 +8,7 @@ from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,12 +21,16 @@ from mnistladder.config.spec import Config
 from mnistladder.config.validate import recorded_config
 from mnistladder.model.shapes import LayerRow, layer_table
 from mnistladder.report import charts, curves, gallery, style, tables
+from mnistladder.report.notes import notes
 from mnistladder.report.summary import Row, group, make_rows
 from mnistladder.runs.predictions import Predictions
 from mnistladder.sealed import Record
 
+if TYPE_CHECKING:
+    from jinja2 import Template
+
 FOLDER = Path(__file__).parent
-COLUMNS = (
+SHOWN = (  # the columns of the board that the page has room for
     "what is new",
     "n",
     "errors",
@@ -73,23 +77,13 @@ def render(
     With `rungs`, only these are shown; their steps are still those of the whole board, so that
     Holm's correction counts every test. Raises CorruptError.
     """
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
     sections = make_sections(list(records), found, rungs)
     ladder = [section for section in sections if not section.row.variant_of]
     rows = [section.row for section in sections]
-    environment = Environment(
-        loader=FileSystemLoader(FOLDER),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"png": png, "short": charts.short_name, "duration": tables.duration}
-    return environment.get_template("page.html.jinja").render(
+    return template("page.html.jinja").render(
         version=__version__,
-        columns=COLUMNS,
-        right=tables.RIGHT,
+        columns=SHOWN,
+        right={column.heading for column in tables.COLUMNS if column.align == "right"},
         sections=sections,
         rungs=ladder,
         variants=[section for section in sections if section.row.variant_of],
@@ -98,12 +92,30 @@ def render(
         )
         if ladder
         else None,
-        notes=tables.notes(rows),
+        notes=notes(rows),
         about_curves=curves.ABOUT,
         outcomes=dict(
             Counter(filter(None, (section.row.verdict for section in ladder))).most_common()
         ),
     )
+
+
+def template(name: str) -> "Template":
+    """A page's template of this folder, ready to render; those of pages extend `base.html.jinja`.
+
+    The base has the style and the script of all pages inside, so that a page is one file.
+    """
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(FOLDER),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"png": png, "short": charts.short_name, "duration": tables.duration}
+    return environment.get_template(name)
 
 
 def make_sections(
@@ -135,7 +147,7 @@ def _section(
     return Section(
         anchor=anchor,
         row=row,
-        cells=dict(zip(tables.HEADINGS, tables.cells(row), strict=True)),
+        cells={column.heading: column.text(row) for column in tables.COLUMNS},
         technique=techniques().get(row.name),
         before=before,
         difference=difference(load_rung(before).config if before else None, config),
@@ -144,7 +156,7 @@ def _section(
             charts.plan(schedule.epochs(config)), f"plan-{anchor}", _plan_text(config)
         ),
         curves=style.inline(charts.curves(table), f"curves-{anchor}", _curves_text(table)),
-        distance=table["distance"],
+        distance=table.distance,
         records=records,
         shown=shown,
         confusion=predicted.confusion.tolist() if predicted else None,
@@ -220,11 +232,11 @@ def ladder_text(rungs: list[Section]) -> str:
     return f"Test error of each rung, mean over its seeds: {'; '.join(each)}"
 
 
-def _curves_text(table: dict[str, Any]) -> str:
-    last = table["epochs"][-1]
+def _curves_text(table: curves.CurveTable) -> str:
+    last = table.epochs[-1]
     return (
-        f"Training loss and test error over {last['epoch']} epochs; after the last one the loss is "
-        f"{last['loss']:.4f} and the accuracy {last['test accuracy %']:.2f} %"
+        f"Training loss and test error over {last.epoch} epochs; after the last one the loss is "
+        f"{last.loss:.4f} and the accuracy {last.test_accuracy:.2f} %"
     )
 
 

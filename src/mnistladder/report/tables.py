@@ -1,17 +1,16 @@
-"""Rows -> Markdown, CSV, JSON or cells. It neither prints nor reads files."""
+"""Rows -> columns of text. It neither prints nor reads files."""
 
-import csv
-import io
-import json
-from typing import Any, Literal
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple
 
 from mnistladder.config.loading import shipped_names
-from mnistladder.data import contested
 from mnistladder.report import statistics
 from mnistladder.report.summary import Row, Step
 
-Format = Literal["table", "markdown", "csv", "json"]
 Sort = Literal["rung", "accuracy", "errors", "time", "parameters"]
+
+
+ALL_IMAGES = 10_000  # that MNIST tests with
 
 
 def sort_rows(rows: list[Row], by: Sort) -> list[Row]:
@@ -26,49 +25,129 @@ def sort_rows(rows: list[Row], by: Sort) -> list[Row]:
     return sorted(rows, key=keys[by])
 
 
-HEADINGS = (
-    "rung",
-    "what is new",
-    "parameters",
-    "epochs",
-    "n",
-    "errors",
-    "95 % interval",
-    "uncontested",
-    "accuracy %",
-    "published %",
-    "verdict",
-    "errors against the rung before",
-    "train time",
-    "device",
-)
-LEFT = {"rung", "what is new", "verdict", "device"}
-RIGHT = {heading for heading in HEADINGS if heading not in LEFT}
+Align = Literal["left", "right"]
+Tone = Literal["better", "worse", "unclear"]
+
+
+def _no_tone(_: Row) -> None:
+    return None
+
+
+class Column(NamedTuple):
+    """A column of the board: its heading, the text of a row's cell, and how a cell is shown.
+
+    `tone` is what a cell says of the row, for a screen that has colours.
+    """
+
+    heading: str
+    text: Callable[[Row], str]
+    align: Align = "right"
+    tone: Callable[[Row], Tone | None] = _no_tone
 
 
 def cells(row: Row) -> list[str]:
-    """A row as text, one entry for each heading."""
-    return [
-        f"+ {row.rung}" if row.variant_of else row.rung,
-        row.title + (" (transductive)" if row.transductive else ""),
-        times(row.members, f"{row.parameters:,}"),
-        times(row.members, str(row.epochs)),
-        str(row.n),
-        _number(row.errors_mean, row.errors_sd, 1 if row.n > 1 else 0) + _of(row),
-        _interval(row.errors_interval, row.errors_mean) + ("*" if row.n == 1 else ""),
-        "-" if row.uncontested_mean is None else f"{row.uncontested_mean:.1f}",
-        _number(row.accuracy_mean, row.accuracy_sd, 3 if row.n > 1 else 2),
-        "-" if row.published_accuracy is None else f"{row.published_accuracy:.2f}",
-        row.verdict or "-",
-        step_text(row.step) + _from(row) if row.step else "-",
-        duration(row.train_s_mean),
-        row.device,
-    ]
+    """A row as text, one entry for each of COLUMNS."""
+    return [column.text(row) for column in COLUMNS]
+
+
+def rung_text(row: Row) -> str:
+    """The rung's name; a variant's name follows a plus sign."""
+    return f"+ {row.rung}" if row.variant_of else row.rung
+
+
+def _title(row: Row) -> str:
+    return row.title + (" (transductive)" if row.transductive else "")
+
+
+def _parameters(row: Row) -> str:
+    return times(row.members, f"{row.parameters:,}")
+
+
+def _epochs(row: Row) -> str:
+    return times(row.members, str(row.epochs))
+
+
+def _errors(row: Row) -> str:
+    return _number(row.errors_mean, row.errors_sd, 1 if row.n > 1 else 0) + _of(row)
+
+
+def _errors_interval(row: Row) -> str:
+    return _interval(row.errors_interval, row.errors_mean) + ("*" if row.n == 1 else "")
+
+
+def _uncontested(row: Row) -> str:
+    return "-" if row.uncontested_mean is None else f"{row.uncontested_mean:.1f}"
+
+
+def _accuracy(row: Row) -> str:
+    return _number(row.accuracy_mean, row.accuracy_sd, 3 if row.n > 1 else 2)
+
+
+def _published(row: Row) -> str:
+    return "-" if row.published_accuracy is None else f"{row.published_accuracy:.2f}"
+
+
+def _verdict_tone(row: Row) -> Tone | None:
+    return row.verdict if row.verdict in ("better", "worse") else None
+
+
+def _step(row: Row) -> str:
+    return step_text(row.step) + _from(row) if row.step else "-"
+
+
+def _step_tone(row: Row) -> Tone | None:
+    if row.step is None:
+        return None
+    if not row.step.is_significant:
+        return "unclear"
+    return "better" if row.step.comparison.fewer > 0 else "worse"
+
+
+ERRORS, STEP = "errors", "errors against the rung before"
+COLUMNS = (
+    Column("rung", rung_text, "left"),
+    Column("what is new", _title, "left"),
+    Column("parameters", _parameters),
+    Column("epochs", _epochs),
+    Column("n", lambda row: str(row.n)),
+    Column(ERRORS, _errors),
+    Column("95 % interval", _errors_interval),
+    Column("uncontested", _uncontested),
+    Column("accuracy %", _accuracy),
+    Column("published %", _published),
+    Column("verdict", lambda row: row.verdict or "-", "left", _verdict_tone),
+    Column(STEP, _step, tone=_step_tone),
+    Column("train time", lambda row: duration(row.train_s_mean)),
+    Column("device", lambda row: row.device, "left"),
+)
+
+
+def _short_errors(row: Row) -> str:
+    digits = 0 if row.errors_mean >= 100 or row.n == 1 else 1
+    return _number(row.errors_mean, row.errors_sd, digits) + ("*" if _of(row) else "")
+
+
+def _short_step(row: Row) -> str:
+    if row.step is None:
+        return "-"
+    change = 0 - row.step.comparison.fewer
+    sign = "" if row.step.is_significant else "~ "
+    return f"{sign}{change:+.{0 if abs(change) >= 100 else 1}f}"
+
+
+SHORT_COLUMNS = (  # what a reader asks first; fits a terminal
+    Column("rung", rung_text, "left"),
+    Column("what is new", lambda row: row.title, "left"),
+    Column("n", lambda row: str(row.n)),
+    Column("errors", _short_errors),
+    Column("accuracy", lambda row: f"{row.accuracy_mean:.2f} %"),
+    Column("step", _short_step, tone=_step_tone),
+)
 
 
 def _of(row: Row) -> str:
     """Of how many test images, where it is not all of MNIST's."""
-    return "" if row.test_images == 10_000 else f" of {row.test_images:,}"
+    return "" if row.test_images == ALL_IMAGES else f" of {row.test_images:,}"
 
 
 def _from(row: Row) -> str:
@@ -149,104 +228,3 @@ def duration(seconds: float) -> str:
     if minutes < 60:
         return f"{minutes} min {rest:02d} s"
     return f"{minutes // 60} h {minutes % 60:02d} min"
-
-
-def notes(rows: list[Row]) -> list[str]:
-    """What a reader must know of the numbers above."""
-    where = sorted({f"{row.device} ({row.device_name})" for row in rows})
-    first, last = min(row.ended for row in rows)[:10], max(row.ended for row in rows)[:10]
-    lines = [
-        "Last epoch of every stored seed; ± is the standard deviation over n seeds. Errors count "
-        "test images; train time is summed over a rung's networks and excludes evaluation.",
-        "The interval is that of the mean, Student's t over seeds; `*`: of one draw, exact "
-        "binomial. Verdict: whether it covers the published figure. Uncontested: errors without "
-        f"the {len(contested.ids())} images whose label people contest.",
-        "`~`: no difference shown. p is the larger of a permutation test over images and Welch's "
-        "over seeds, after Holm over all steps; one seed (McNemar's test) cannot show a step. A "
-        "variant (`+`) is compared with its rung.",
-        f"Measured on {', '.join(where)}, {first if first == last else f'{first} to {last}'}.",
-    ]
-    if any(row.transductive for row in rows):
-        lines.append("Transductive: saw the test images, without their labels, while training.")
-    if others := sorted({row.data for row in rows} - {"mnist"}):
-        lines.append(f"Some rows are of other data than MNIST: {', '.join(others)}.")
-    return lines + [
-        f"{row.rung}: {row.verdict}; {'; '.join(reasons)}."
-        for row in rows
-        if row.verdict not in (None, "reproduced") and (reasons := _reasons(row))
-    ]
-
-
-def _reasons(row: Row) -> list[str]:
-    """Why the published figure may not be ours."""
-    remarks = [row.published_remark] if row.published_remark else []
-    chance = "a single run, as that one was, may be so far from our mean by chance"
-    return remarks + [chance] * row.may_be_one_run
-
-
-def histograms(rows: list[Row]) -> list[str]:
-    """A bar of errors for each seed of the rungs where digit classes die."""
-    lines = []
-    for row in rows:
-        if not any(row.dead_classes) or row.n == 1:
-            continue
-        lines.append(f"{row.rung}: errors and dead classes of each seed")
-        for seed, errors, dead in sorted(
-            zip(row.seeds, row.errors, row.dead_classes, strict=True), key=lambda each: each[1]
-        ):
-            bar = "█" * round(40 * errors / row.test_images)
-            lines.append(f"  seed {seed:<3} {errors:>6,}  {bar} {dead} dead")
-    return lines
-
-
-def markdown(rows: list[Row]) -> str:
-    """A Markdown table and its notes."""
-    rule = ["---:" if heading in RIGHT else "---" for heading in HEADINGS]
-    lines = [list(HEADINGS), rule, *(cells(row) for row in rows)]
-    table = "\n".join("| " + " | ".join(line) + " |" for line in lines)
-    bars = histograms(rows)
-    block = "\n```text\n" + "\n".join(bars) + "\n```\n" if bars else ""
-    return table + "\n\n" + "\n".join(f"- {note}" for note in notes(rows)) + "\n" + block
-
-
-def plain(row: Row) -> dict[str, Any]:
-    """A row as JSON data; times in seconds, accuracies in percent, changes as errors fewer."""
-    fields = {name: getattr(row, name) for name in row.__dataclass_fields__ if name != "step"}
-    difference = None if row.difference is None else round(row.difference, 6)
-    return {**fields, "difference": difference, "verdict": row.verdict, **_plain_step(row.step)}
-
-
-def _plain_step(step: Step | None) -> dict[str, Any]:
-    if step is None:
-        return dict.fromkeys(("before", "fewer", "fewer_interval", "p", "tests", "seeds_needed"))
-    found = step.comparison
-    return {
-        "before": step.rung,
-        "fewer": found.fewer,
-        "fewer_interval": found.interval,
-        "p": step.p,
-        "tests": found.tests,
-        "seeds_needed": found.seeds_needed,
-    }
-
-
-def to_json(rows: list[Row]) -> str:
-    """A list of rows."""
-    return json.dumps([plain(row) for row in rows], indent=1) + "\n"
-
-
-def to_csv(rows: list[Row]) -> str:
-    """A line of headings, then one line for each row."""
-    text = io.StringIO()
-    names = list(plain(rows[0])) if rows else ["rung"]
-    writer = csv.DictWriter(text, names, lineterminator="\n")
-    writer.writeheader()
-    for row in rows:
-        writer.writerow({name: _csv_value(value) for name, value in plain(row).items()})
-    return text.getvalue()
-
-
-def _csv_value(value: Any) -> Any:
-    if isinstance(value, dict):
-        return " ".join(f"{name}={number}" for name, number in value.items())
-    return " ".join(map(str, value)) if isinstance(value, tuple) else value

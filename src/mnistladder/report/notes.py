@@ -1,0 +1,72 @@
+"""What a reader must know of the board's numbers, in words and bars."""
+
+from mnistladder.data import contested
+from mnistladder.report.summary import Row
+from mnistladder.report.tables import ALL_IMAGES
+
+
+def notes(rows: list[Row]) -> list[str]:
+    """What a reader must know of the numbers above."""
+    where = sorted({f"{row.device} ({row.device_name})" for row in rows})
+    first, last = min(row.ended for row in rows)[:10], max(row.ended for row in rows)[:10]
+    lines = [
+        "Last epoch of every stored seed; ± is the standard deviation over n seeds. Errors count "
+        "test images; train time is summed over a rung's networks and excludes evaluation.",
+        "The interval is that of the mean, Student's t over seeds; `*`: of one draw, exact "
+        "binomial. Verdict: whether it covers the published figure. Uncontested: errors without "
+        f"the {len(contested.ids())} images whose label people contest.",
+        "`~`: no difference shown. p is the larger of a permutation test over images and Welch's "
+        "over seeds, after Holm over all steps; one seed (McNemar's test) cannot show a step. A "
+        "variant (`+`) is compared with its rung.",
+        f"Measured on {', '.join(where)}, {first if first == last else f'{first} to {last}'}.",
+    ]
+    if any(row.transductive for row in rows):
+        lines.append("Transductive: saw the test images, without their labels, while training.")
+    if others := sorted({row.data for row in rows} - {"mnist"}):
+        lines.append(f"Some rows are of other data than MNIST: {', '.join(others)}.")
+    return lines + [
+        f"{row.rung}: {row.verdict}; {'; '.join(reasons)}."
+        for row in rows
+        if row.verdict not in (None, "reproduced") and (reasons := _reasons(row))
+    ]
+
+
+def short_notes(rows: list[Row]) -> list[str]:
+    """What a reader must know of SHORT_COLUMNS, in a few lines."""
+    others = [f"{count:,}" for count in sorted({row.test_images for row in rows} - {ALL_IMAGES})]
+    of_others = f" (*: of {' or '.join(others)})" if others else ""
+    lines = [
+        "Errors: mean ± standard deviation over n seeds, "
+        f"of {ALL_IMAGES:,} test images{of_others}.",
+        "Step: errors more (+) or fewer (-) than the rung before; ~ no difference is shown. A "
+        "variant (+ and its name) is compared with its rung.",
+    ]
+    if transductive := [row.rung for row in rows if row.transductive]:
+        more = f" and {len(transductive) - 3} more" if len(transductive) > 3 else ""
+        lines.append(
+            "Transductive (saw the test images, without their labels): "
+            f"{', '.join(transductive[:3])}{more}."
+        )
+    return [*lines, "Intervals, published figures, times and all notes: mnistladder report --wide"]
+
+
+def _reasons(row: Row) -> list[str]:
+    """Why the published figure may not be ours."""
+    remarks = [row.published_remark] if row.published_remark else []
+    chance = "a single run, as that one was, may be so far from our mean by chance"
+    return remarks + [chance] * row.may_be_one_run
+
+
+def histograms(rows: list[Row]) -> list[str]:
+    """A bar of errors for each seed of the rungs where digit classes die."""
+    lines = []
+    for row in rows:
+        if not any(row.dead_classes) or row.n == 1:
+            continue
+        lines.append(f"{row.rung}: errors and dead classes of each seed")
+        for seed, errors, dead in sorted(
+            zip(row.seeds, row.errors, row.dead_classes, strict=True), key=lambda seed: seed[1]
+        ):
+            bar = "█" * round(40 * errors / row.test_images)
+            lines.append(f"  seed {seed:<3} {errors:>6,}  {bar} {dead} dead")
+    return lines
