@@ -3,7 +3,7 @@
 import json
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -12,6 +12,9 @@ from rich.table import Table
 from mnistladder import __version__
 from mnistladder.data.datasets import Source, find
 from mnistladder.errors import UsageError
+
+if TYPE_CHECKING:
+    from mnistladder.runs.records import BoardRow
 
 app = typer.Typer(
     name="mnistladder",
@@ -131,23 +134,14 @@ def print_table(headings: list[str], rows: list[list[str]], right: set[str]) -> 
     output().print(table, markup=False)
 
 
-def result_name(record: dict[str, Any]) -> str:
-    """What users call a result."""
-    return " ".join([record["rung"], *record["overrides"], f"seed {record['seed']}"])
-
-
-def source_of(record: dict[str, Any], data_dir: Path | None) -> Source:
+def source_of(record: "BoardRow", data_dir: Path | None) -> Source:
     """The data that a result was measured on. Raises DataError, UsageError."""
-    name = record["data"]["name"]
+    name = record.data.name
     if data_dir is None and name not in [known.value for known in DataName]:
-        raise UsageError(
-            f"{result_name(record)}: was measured on a folder {name}; give its --data-dir"
-        )
+        raise UsageError(f"{record.label}: was measured on a folder {name}; give its --data-dir")
     source = find(name, data_dir)
-    if source.sha256 != record["data"]["sha256"]:
-        raise UsageError(
-            f"{result_name(record)}: {data_dir or name} is not the data it was measured on"
-        )
+    if source.sha256 != record.data.sha256:
+        raise UsageError(f"{record.label}: {data_dir or name} is not the data it was measured on")
     return source
 
 

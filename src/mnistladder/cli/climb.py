@@ -24,7 +24,7 @@ from mnistladder.ladder.executors import Executor, InProcess, LocalProcesses, pl
 from mnistladder.ladder.speeds import Calibration
 from mnistladder.report import tables
 from mnistladder.report.summary import make_rows
-from mnistladder.sealed import Record
+from mnistladder.runs.records import ResultRecord
 
 JSON_FIELDS = (
     "rung",
@@ -128,13 +128,12 @@ def _complain_of(event: Event) -> None:
 
 
 def again(
-    before: Record, attempt: Attempt, folder: Path, device: str, jobs: int | None, quiet: bool
-) -> Record:
+    before: ResultRecord, attempt: Attempt, folder: Path, device: str, jobs: int | None, quiet: bool
+) -> ResultRecord:
     """Trains a attempt anew in a folder, stacked where it was before; its new record."""
     environment.check_device_name(device)
-    stacked = {
-        stage.key for stage, was in zip(attempt.stages, before["stacked"], strict=True) if was
-    }
+    # Older records do not say which stages were stacked: then none is.
+    stacked = {stage.key for stage, was in zip(attempt.stages, before.stacked, strict=False) if was}
     options = Options(range(1), device, jobs, "", None, folder, False, quiet)
     ladder = Ladder([attempt], folder, options.largest_stack, stacked)
     for outcome in _outcomes(ladder, options):
@@ -165,11 +164,11 @@ def _name(attempt: Attempt) -> str:
 
 def _sentence(outcome: Climbed) -> str:
     record = outcome.record
-    parameters = tables.times(record["members"], f"{record['parameters']:,}")
+    parameters = tables.times(record.members, f"{record.parameters:,}")
     return (
-        f"{_name(outcome.attempt)}: {record['accuracy']:.2f} % "
-        f"({record['errors']} errors of {record['test_images']:,}), {parameters} parameters, "
-        f"trained in {tables.duration(record['train_s'])} on {record['device']}"
+        f"{_name(outcome.attempt)}: {record.accuracy:.2f} % "
+        f"({record.errors} errors of {record.test_images:,}), {parameters} parameters, "
+        f"trained in {tables.duration(record.train_s)} on {record.device}"
         f"{' [stored]' if outcome.reused else ''}"
     )
 
@@ -183,8 +182,8 @@ def _say_table(outcomes: list[Outcome]) -> None:
 
 def _as_json(outcome: Climbed) -> dict[str, Any]:
     return {
-        **{name: outcome.record[name] for name in JSON_FIELDS},
-        "overrides": outcome.record["overrides"],
+        **{name: getattr(outcome.record, name) for name in JSON_FIELDS},
+        "overrides": list(outcome.record.overrides),
         "reused": outcome.reused,
     }
 

@@ -11,7 +11,7 @@ from mnistladder.errors import DataError, ExitCode, UsageError
 from mnistladder.report import curves, tables
 from mnistladder.report.summary import Row, group, make_rows
 from mnistladder.runs import leaderboard, results
-from mnistladder.sealed import Record
+from mnistladder.runs.records import BoardRow, ResultRecord
 
 
 @app.command(epilog="Examples: mnistladder report    mnistladder report --format csv --sort time")
@@ -52,7 +52,7 @@ def report(
     elif curves_:
         if any(table_options):
             raise UsageError("--curves: takes --rungs, --runs-dir and --json alone")
-        _print_curves([record for record in found if record["rung"] in wanted], json)
+        _print_curves([record for record in found if record.rung in wanted], json)
     else:
         rows = [row for row in tables.sort_rows(make_rows(found), sort) if row.name in wanted]
         if figure:
@@ -87,20 +87,21 @@ def _draw_ladder(rows: list[Row], path: Path) -> None:
     style.save(charts.ladder(rungs), path)
 
 
-def _write_page(records: list[Record], rungs: set[str], runs_dir: Path, path: Path) -> None:
+def _write_page(listed: list[BoardRow], rungs: set[str], runs_dir: Path, path: Path) -> None:
     """A page of these rungs, with the predictions that are stored of each one's first seed."""
     from mnistladder import storage
     from mnistladder.report import page
     from mnistladder.runs import predictions
 
-    if not all("curve" in record for record in records) or not records:
+    records = [record for record in listed if isinstance(record, ResultRecord)]
+    if len(records) < len(listed) or not records:
         raise UsageError(f"{runs_dir}: no results there; --html needs the records, not the board")
     found = {}
-    for each in group(record for record in records if record["rung"] in rungs).values():
+    for each in group(record for record in records if record.rung in rungs).values():
         for record in each:
             try:
                 source = base.source_of(record, None)
-                found[record["result_id"]] = predictions.load(record, runs_dir, source)
+                found[record.result_id] = predictions.load(record, runs_dir, source)
                 break
             except (UsageError, DataError):  # not stored here; the page says so
                 continue
@@ -108,7 +109,7 @@ def _write_page(records: list[Record], rungs: set[str], runs_dir: Path, path: Pa
     base.say(str(path))
 
 
-def _records(runs_dir: Path) -> list[Record]:
+def _records(runs_dir: Path) -> list[BoardRow]:
     """The whole records where they are, else what the leaderboard has of them.
 
     Raises CorruptError if either was edited.
@@ -134,7 +135,7 @@ def _check(rows: list[Row]) -> None:
         raise typer.Exit(ExitCode.FAILED)
 
 
-def _print_curves(found: list[Record], json: bool) -> None:
+def _print_curves(found: list[BoardRow], json: bool) -> None:
     found_tables = curves.beside_published(found)
     if json:
         base.print_json(found_tables)
@@ -159,9 +160,9 @@ def _cell(value: float | None, digits: int) -> str:
     return "-" if value is None else f"{value:.{digits}f}"
 
 
-def _chosen(board: list[Record], rungs: str | None) -> set[str]:
+def _chosen(board: list[BoardRow], rungs: str | None) -> set[str]:
     """The rungs to show: those named, or all there are. Steps are computed over all of them."""
-    present = {record["rung"] for record in board}
+    present = {record.rung for record in board}
     if rungs is None:
         return present
     from mnistladder.config.loading import rung_names

@@ -78,11 +78,10 @@ def check(data: Any) -> tuple[Config | None, list[Mistake]]:
     return config, _contradictions(config)
 
 
-def recorded_config(record: Mapping[str, Any]) -> Config:
+def recorded_config(content: Mapping[str, object], where: str) -> Config:
     """The config that a result was made with. Raises CorruptError where it is none."""
-    config, mistakes = check(record["config"])
+    config, mistakes = check(content)
     if config is None:
-        where = f"{record['rung']} seed {record['seed']} ({record['result_id']})"
         raise CorruptError(f"{where}: its config is refused: {mistakes[0][1]}")
     return config
 

@@ -14,8 +14,8 @@ from mnistladder.ladder.executors import Executor, Job
 from mnistladder.ladder.scoring import make_result
 from mnistladder.ladder.stages import Stage, stage_work
 from mnistladder.runs import leaderboard, results
+from mnistladder.runs.records import ResultRecord
 from mnistladder.runs.stage_store import StageStore
-from mnistladder.sealed import Record
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Climbed:
     """A attempt's result; `reused` if its record was there before."""
 
     attempt: Attempt
-    record: Record
+    record: ResultRecord
     reused: bool
 
 
@@ -73,7 +73,7 @@ class Ladder:
         }
         self.missing = {key: stage for key, stage in stages.items() if not self._is_whole(key)}
 
-    def _find_result(self, attempt: Attempt) -> Record | None:
+    def _find_result(self, attempt: Attempt) -> ResultRecord | None:
         try:
             return results.find_result(self.runs, attempt.rung.name, attempt.result_id)
         except CorruptError as error:
@@ -150,9 +150,7 @@ class Ladder:
                     continue  # another process was first
                 aside = storage.set_aside(path)
             emit(self._notice(f"{text}; set aside as {aside.name}, made anew"))
-        if not leaderboard.lists(
-            self.runs, (record["result_id"] for record in self.known.values())
-        ):
+        if not leaderboard.lists(self.runs, (record.result_id for record in self.known.values())):
             self._tell_board(leaderboard.rebuild_board(self.runs), emit)
 
     def _is_damaged(self, path: Path) -> bool:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -20,6 +19,7 @@ from mnistladder.engine.train_state import TrainState, hash_weights
 from mnistladder.errors import CorruptError, DivergedError
 from mnistladder.ladder.events import EpochDone, Event, Failed, Finished, Notice, Started
 from mnistladder.ladder.stages import Stage
+from mnistladder.runs.records import HistoryRow, StageRecord
 from mnistladder.runs.stage_store import Progress, StageStore, mean_probabilities
 from mnistladder.seeds import derive_seed
 
@@ -142,7 +142,9 @@ class Trainer:
         failed = list(trainees)
         for trainee, loss in zip(trainees, losses, strict=False):
             with self._own_errors(trainee.stage):
-                row = _evaluate(trainee, digits, loss) | about | {"train_s": round(share, 3)}
+                row = HistoryRow.model_validate(
+                    _evaluate(trainee, digits, loss) | about | {"train_s": round(share, 3)}
+                )
                 trainee.progress.history.append(row)
                 trainee.progress.checkpoint = trainee.member.save()
                 self.store.save_progress(trainee.stage.key, trainee.progress)
@@ -152,7 +154,7 @@ class Trainer:
 
     def _run_epoch(
         self, trainees: list[Trainee], digits: Digits
-    ) -> tuple[list[float], dict[str, Any]]:
+    ) -> tuple[list[float], dict[str, object]]:
         """Trains an epoch; each one's loss, and what all history rows say of it."""
         stage, epoch = trainees[0].stage, trainees[0].epoch
         if trainees[0].progress.stacked and len(trainees) == 1:
@@ -186,9 +188,9 @@ class Trainer:
         probabilities = trainee.probabilities
         if probabilities is None:  # killed between the last epoch and the record
             probabilities = evaluate.probabilities(trainee.member.network, digits.test.images)
-        about = _about(trainee, digits, self.device)
         stage, found = trainee.stage, probabilities.cpu().numpy()
-        self.store.finish(stage.key, stage.seed, stage.config, trainee.progress, found, about)
+        record = StageRecord.model_validate(_about(trainee, digits, self.device))
+        self.store.finish(record, stage.config, trainee.progress, found)
         self.emit(Finished(stage.key))
 
 
@@ -200,7 +202,7 @@ def _next_together(trainees: list[Trainee]) -> list[Trainee]:
     return [t for t in trainees if t.epoch == first.epoch and t.progress.stacked]
 
 
-def _evaluate(trainee: Trainee, digits: Digits, loss: float) -> dict[str, Any]:
+def _evaluate(trainee: Trainee, digits: Digits, loss: float) -> dict[str, object]:
     """The part of a history row that scores the trained network. Raises DivergedError."""
     start = time.perf_counter()
     trainee.probabilities = evaluate.probabilities(trainee.member.network, digits.test.images)
@@ -232,17 +234,19 @@ def _score(probabilities: Tensor, labels: Tensor) -> tuple[int, float]:
     return int(errors), -of_truth.log().mean().item()
 
 
-def _about(trainee: Trainee, digits: Digits, device: torch.device) -> dict[str, Any]:
+def _about(trainee: Trainee, digits: Digits, device: torch.device) -> dict[str, object]:
     """What the record says of how the stage was trained; times are sums over all its sittings."""
     stage, progress = trainee.stage, trainee.progress
     history = progress.history
-    train_s = sum(row["train_s"] for row in history)
+    train_s = sum(row.train_s for row in history)
     return {
+        "key": stage.key,
+        "seed": stage.seed,
         "epochs": len(history),
-        "images_seen": sum(row["images"] for row in history),
+        "images_seen": sum(row.images for row in history),
         "train_s": round(train_s, 3),
-        "total_s": round(train_s + sum(row["eval_s"] for row in history), 3),
-        "test_errors": history[-1]["test_errors"],
+        "total_s": round(train_s + sum(row.eval_s for row in history), 3),
+        "test_errors": history[-1].test_errors,
         "weights_sha256": hash_weights(trainee.member.network),
         "data": {"name": stage.source.name, "sha256": stage.source.sha256},
         "test_images": len(digits.test),
@@ -257,7 +261,7 @@ def _about(trainee: Trainee, digits: Digits, device: torch.device) -> dict[str, 
     }
 
 
-def machine(device: torch.device) -> dict[str, Any]:
+def machine(device: torch.device) -> dict[str, object]:
     """Device, versions and code of this process."""
     is_cuda = device.type == "cuda"
     return {
