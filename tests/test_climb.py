@@ -62,7 +62,7 @@ def test_averaging_rung_trains_only_the_members_that_are_missing(tmp_path, sourc
     outcomes, second = climb([averaged], tmp_path)
     assert epochs_trained(first) == {own: 2}
     assert epochs_trained(second) == {other: 2}
-    assert outcomes[0].record.member_keys == [own, other]
+    assert outcomes[0].record.member_keys == (own, other)
 
 
 def test_pseudo_labelling_rung_trains_only_its_new_stage(tmp_path, source):
@@ -111,7 +111,7 @@ def test_other_seed_trains_other_members(tmp_path, source):
     climb([attempt(AVERAGED, source)], tmp_path)
     outcomes, events = climb([attempt(AVERAGED, source, seed=1)], tmp_path)
     assert len(epochs_trained(events)) == 2
-    assert outcomes[0].record.member_seeds == [2, 3]
+    assert outcomes[0].record.member_seeds == (2, 3)
 
 
 @pytest.mark.parametrize(("keep_going", "outcomes"), [(True, [Fallen, Climbed]), (False, [Fallen])])
@@ -170,10 +170,10 @@ def test_record_counts_what_the_averaged_members_say(tmp_path, source):
     each = [store.probabilities(key) for key in record.member_keys]
     labels = source.test_labels()
     wrong = np.flatnonzero(np.mean(each, axis=0).argmax(1) != labels)
-    assert record.wrong_images == wrong.tolist()
+    assert list(record.wrong_images) == wrong.tolist()
     assert record.errors == len(wrong) == sum(record.per_class_errors)
     assert record.accuracy == pytest.approx(100 - 100 * len(wrong) / 256, abs=1e-4)
-    assert record.member_errors == [int((p.argmax(1) != labels).sum()) for p in each]
+    assert list(record.member_errors) == [int((p.argmax(1) != labels).sum()) for p in each]
     assert 0 < record.loss < 10
 
 

@@ -45,7 +45,7 @@ def test_errors_lists_each_wrong_image_and_its_first_rung(tmp_path):
     done = call("errors", "model12_averaging", *RUNS, "--json", cwd=tmp_path)
     found = json.loads(done.stdout)
     record = results.named(BOARD, "model12_averaging")
-    assert sorted(row["image"] for row in found["errors"]) == record.wrong_images
+    assert sorted(row["image"] for row in found["errors"]) == list(record.wrong_images)
     assert len(found["rungs"]) == 13
     for row in found["errors"]:
         assert (row["first_right"] is None) == (row["image"] in found["never_right"])

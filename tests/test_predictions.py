@@ -39,7 +39,7 @@ def test_predictions_are_those_of_the_averaged_networks(climbed, source):
     mean = (each[0].astype(float) + each[1]) / 2
     assert (found.predicted == mean.argmax(1)).all()
     assert found.confidence == pytest.approx(mean.max(1), abs=1e-7)
-    assert found.ids[found.wrong].tolist() == record.wrong_images
+    assert found.ids[found.wrong].tolist() == list(record.wrong_images)
     assert found.confusion.sum() == 256
     assert np.diag(found.confusion).sum() == 256 - record.errors
     shown, said = found.labels[5], found.predicted[5]
@@ -78,9 +78,9 @@ def test_published_predictions_of_another_result_are_refused(climbed, source, tm
 def test_board_has_the_predictions_of_each_first_seed(name):
     record = results.named(BOARD, name)
     found = predictions.load(record, BOARD, MNIST)
-    assert found.ids[found.wrong].tolist() == record.wrong_images
+    assert found.ids[found.wrong].tolist() == list(record.wrong_images)
     per_class = found.confusion.sum(1) - np.diag(found.confusion)
-    assert per_class.tolist() == record.per_class_errors
+    assert per_class.tolist() == list(record.per_class_errors)
     assert len(found.ids) == record.test_images
     assert found.confidence.min() >= 0.1 - 1e-6
     assert found.confidence.max() <= 1

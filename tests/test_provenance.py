@@ -149,7 +149,7 @@ def test_training_again_in_the_same_way_differs_nowhere(tmp_path, source, is_sta
         attempt = Attempt(Rung("rung", PSEUDO), 0, source)
         stacked = {stage.key for stage in attempt.stages if is_stacked}
         _, record = climbed(tmp_path / folder, source, stacked=stacked)
-        assert record.stacked == [is_stacked] * 4
+        assert list(record.stacked) == [is_stacked] * 4
         traces.append((provenance.trace(attempt, StageStore(tmp_path / folder)), record))
     (before, old), (after, new) = traces
     assert provenance.first_difference(before, after) is None

@@ -3,7 +3,7 @@
 import json
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -119,7 +119,7 @@ def say(text: str) -> None:
     print(text)
 
 
-def print_json(data: Any) -> None:
+def print_json(data: object) -> None:
     """Plain data as JSON on stdout."""
     print(json.dumps(data, indent=1))
 

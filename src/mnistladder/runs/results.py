@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from mnistladder import sealed
 from mnistladder.errors import CorruptError, UsageError
@@ -18,7 +17,7 @@ def load_result(path: Path) -> ResultRecord:
     return ResultRecord.parse(_read(path), str(path))
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read(path: Path) -> dict[str, object]:
     try:
         return sealed.unseal(path.read_bytes(), str(path))
     except OSError as error:
