@@ -83,7 +83,7 @@ PARTS = {"ladder_table": ladder_table}
 def measured(rung: str) -> Row | None:
     """The rung's row of the committed board."""
     board = results.all_results(TOP / "results")
-    rows = make_rows(r for r in board if r["rung"] == rung and not r["overrides"])
+    rows = make_rows(r for r in board if r.rung == rung and not r.overrides)
     return rows[0] if rows else None
 
 

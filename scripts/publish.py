@@ -16,9 +16,9 @@ def main() -> None:
     runs = Path(sys.argv[1])
     for record in results.all_results(runs):
         leaderboard.add_result(BOARD, record)
-        if record["seed"] == 0 and not record["overrides"]:
+        if record.seed == 0 and not record.overrides:
             predictions.publish(record, runs, BOARD)
-        print(record["rung"], record["seed"], record["errors"])
+        print(record.rung, record.seed, record.errors)
 
 
 if __name__ == "__main__":

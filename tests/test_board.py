@@ -40,10 +40,10 @@ def rows(records):
 
 def test_every_rung_and_variant_has_its_seeds_from_0_on(records):
     seeds = {
-        name: [r["seed"] for r in records if r["rung"] == name]
+        name: [r.seed for r in records if r.rung == name]
         for name in (*shipped_names(), *variant_names())
     }
-    counts = Counter(record["rung"] for record in records)
+    counts = Counter(record.rung for record in records)
     assert counts == {name: len(found) for name, found in seeds.items()}
     assert all(found == list(range(len(found))) for found in seeds.values())
     for number, name in enumerate(shipped_names(), 1):
@@ -53,8 +53,7 @@ def test_every_rung_and_variant_has_its_seeds_from_0_on(records):
 
 def test_leaderboard_follows_from_the_records(tmp_path, records):
     for record in records:
-        content = {key: value for key, value in record.items() if key != "schema"}
-        leaderboard.add_result(tmp_path, content)
+        leaderboard.add_result(tmp_path, record)
     assert (tmp_path / leaderboard.BOARD).read_bytes() == (BOARD / leaderboard.BOARD).read_bytes()
 
 
@@ -103,7 +102,7 @@ def test_compare_can_be_had_from_the_wrong_images_by_scipy(records, pair):
         env={**os.environ, "NO_COLOR": "1"},
     )
     found = json.loads(done.stdout)
-    wrong = [[r["wrong_images"] for r in records if r["rung"] == name] for name in pair]
+    wrong = [[r.wrong_images for r in records if r.rung == name] for name in pair]
     counts = [[len(each) for each in group] for group in wrong]
     welch = stats.ttest_ind(*counts, equal_var=False)
     assert found["fewer"] == pytest.approx(np.mean(counts[0]) - np.mean(counts[1]))

@@ -23,6 +23,7 @@ from mnistladder.ladder.slots import Devices, Slot
 from mnistladder.ladder.trainer import Trainer
 from mnistladder.model.layers import Dense, Flatten, Relu
 from mnistladder.runs import leaderboard
+from mnistladder.runs.records import ResultRecord
 from mnistladder.runs.stage_store import StageStore
 
 CPU = torch.device("cpu")
@@ -62,7 +63,7 @@ def test_averaging_rung_trains_only_the_members_that_are_missing(tmp_path, sourc
     outcomes, second = climb([averaged], tmp_path)
     assert epochs_trained(first) == {own: 2}
     assert epochs_trained(second) == {other: 2}
-    assert outcomes[0].record["member_keys"] == [own, other]
+    assert outcomes[0].record.member_keys == (own, other)
 
 
 def test_pseudo_labelling_rung_trains_only_its_new_stage(tmp_path, source):
@@ -70,9 +71,9 @@ def test_pseudo_labelling_rung_trains_only_its_new_stage(tmp_path, source):
     pseudo = attempt(PSEUDO, source, "13")
     [outcome], events = climb([pseudo], tmp_path)
     assert epochs_trained(events) == {stage.key: 1 for stage in pseudo.levels[1]}
-    assert outcome.record["transductive"] is True
-    assert outcome.record["epochs"] == 3
-    assert outcome.record["images_seen"] == 2 * (2 * 512 + 512 + 11 * 16)
+    assert outcome.record.transductive is True
+    assert outcome.record.epochs == 3
+    assert outcome.record.images_seen == 2 * (2 * 512 + 512 + 11 * 16)
 
 
 def test_rungs_climbed_together_train_each_network_once(tmp_path, source):
@@ -91,7 +92,7 @@ def test_order_of_rungs_does_not_change_results(tmp_path, source):
     found = []
     for number, order in enumerate((attempts, attempts[::-1])):
         outcomes, _ = climb(order, tmp_path / str(number))
-        found.append({o.attempt.rung.name: o.record["predictions_sha256"] for o in outcomes})
+        found.append({o.attempt.rung.name: o.record.predictions_sha256 for o in outcomes})
     assert found[0] == found[1]
     assert found[0]["11"] != found[0]["13"]
 
@@ -102,14 +103,16 @@ def test_stored_result_is_reused_without_an_executor(tmp_path, source):
     assert not ladder.missing
     [second] = ladder.climb(None, lambda event: None)
     assert (first.reused, second.reused) == (False, True)
-    assert second.record == sealed.unseal(sealed.seal(first.record), "")
+    assert second.record == ResultRecord.parse(
+        sealed.unseal(sealed.seal(first.record.plain()), ""), ""
+    )
 
 
 def test_other_seed_trains_other_members(tmp_path, source):
     climb([attempt(AVERAGED, source)], tmp_path)
     outcomes, events = climb([attempt(AVERAGED, source, seed=1)], tmp_path)
     assert len(epochs_trained(events)) == 2
-    assert outcomes[0].record["member_seeds"] == [2, 3]
+    assert outcomes[0].record.member_seeds == (2, 3)
 
 
 @pytest.mark.parametrize(
@@ -140,9 +143,9 @@ def test_two_workers_give_the_results_of_one_process(tmp_path, source):
     [one], _ = climb(attempts, tmp_path / "one")
     [two], events = climb(attempts, tmp_path / "two", jobs=2)
     assert epochs_trained(events).total() == 6
-    assert two.record["predictions_sha256"] == one.record["predictions_sha256"]
+    assert two.record.predictions_sha256 == one.record.predictions_sha256
     key = attempts[0].levels[1][1].key
-    stored = [StageStore(tmp_path / name).record(key)["weights_sha256"] for name in ("one", "two")]
+    stored = [StageStore(tmp_path / name).record(key).weights_sha256 for name in ("one", "two")]
     assert stored[0] == stored[1]
 
 
@@ -167,14 +170,14 @@ def test_killed_worker_fails_its_stage_and_others_go_on(tmp_path, source):
 def test_record_counts_what_the_averaged_members_say(tmp_path, source):
     [outcome], _ = climb([attempt(AVERAGED, source)], tmp_path)
     record, store = outcome.record, StageStore(tmp_path)
-    each = [store.probabilities(key) for key in record["member_keys"]]
+    each = [store.probabilities(key) for key in record.member_keys]
     labels = source.test_labels()
     wrong = np.flatnonzero(np.mean(each, axis=0).argmax(1) != labels)
-    assert record["wrong_images"] == wrong.tolist()
-    assert record["errors"] == len(wrong) == sum(record["per_class_errors"])
-    assert record["accuracy"] == pytest.approx(100 - 100 * len(wrong) / 256, abs=1e-4)
-    assert record["member_errors"] == [int((p.argmax(1) != labels).sum()) for p in each]
-    assert 0 < record["loss"] < 10
+    assert list(record.wrong_images) == wrong.tolist()
+    assert record.errors == len(wrong) == sum(record.per_class_errors)
+    assert record.accuracy == pytest.approx(100 - 100 * len(wrong) / 256, abs=1e-4)
+    assert list(record.member_errors) == [int((p.argmax(1) != labels).sum()) for p in each]
+    assert 0 < record.loss < 10
 
 
 def test_record_that_contradicts_its_probabilities_is_corrupt(tmp_path, source):
@@ -206,7 +209,7 @@ def test_result_id_follows_from_name_and_members(source):
 def test_climbed_rungs_stand_on_the_board(tmp_path, source):
     climb([attempt(ANNEALED, source, "11"), attempt(AVERAGED, source, "12")], tmp_path)
     board = leaderboard.load_board(tmp_path / "leaderboard.json")
-    assert [row["rung"] for row in board] == ["11", "12"]
+    assert [row.rung for row in board] == ["11", "12"]
 
 
 def test_other_members_of_a_fallen_rung_are_not_trained(tmp_path, source):
@@ -225,7 +228,7 @@ def stored(runs, attempts):
     """Every stage's checkpoint and how it was trained."""
     store = StageStore(runs)
     keys = [stage.key for each in attempts for stage in each.stages]
-    return {key: (store.checkpoint(key), store.record(key)["stacked"]) for key in keys}
+    return {key: (store.checkpoint(key), store.record(key).stacked) for key in keys}
 
 
 def test_stacked_networks_are_the_same_however_many_workers_and_however_stacked(tmp_path, source):
@@ -251,8 +254,8 @@ def test_stacks_of_pseudo_labelling_members_learn_from_their_own_teachers(tmp_pa
     attempts = seeds_of(PSEUDO, source, 2)
     found, _ = climb(attempts, tmp_path / "stacked", stack=4)
     again, _ = climb(attempts[::-1], tmp_path / "again", stack=3, jobs=2)
-    hashes = {o.attempt.seed: o.record["predictions_sha256"] for o in found}
-    assert hashes == {o.attempt.seed: o.record["predictions_sha256"] for o in again}
+    hashes = {o.attempt.seed: o.record.predictions_sha256 for o in found}
+    assert hashes == {o.attempt.seed: o.record.predictions_sha256 for o in again}
     assert len(set(hashes.values())) == 2
 
 
@@ -295,7 +298,7 @@ def test_last_of_a_stack_goes_on_beside_its_twin(tmp_path, source):
 
 
 def cut_off_at_epoch_2(event):
-    if isinstance(event, EpochDone) and event.row["epoch"] == 2:
+    if isinstance(event, EpochDone) and event.row.epoch == 2:
         raise CutOffError
 
 

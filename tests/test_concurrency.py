@@ -33,7 +33,7 @@ def check_board(runs):
     """The board lists every record once, and is what the records give; its rows."""
     before = (runs / leaderboard.BOARD).read_bytes()
     rows = leaderboard.load_board(runs / leaderboard.BOARD)
-    assert len({row["result_id"] for row in rows}) == len(rows)
+    assert len({row.result_id for row in rows}) == len(rows)
     leaderboard.rebuild_board(runs)
     assert (runs / leaderboard.BOARD).read_bytes() == before
     return rows
@@ -54,7 +54,7 @@ def test_eight_writers_lose_and_double_nothing(tmp_path, thorough):
         assert (writer.returncode, errors) == (0, "")
         assert len(acknowledged.split()) == count
     expected = {writer * 100_000 + number for writer in range(8) for number in range(count)}
-    assert {row["seed"] for row in check_board(tmp_path)} == expected
+    assert {row.seed for row in check_board(tmp_path)} == expected
 
 
 def test_killed_writers_lose_nothing_they_told_of(tmp_path, thorough):
@@ -72,7 +72,7 @@ def test_killed_writers_lose_nothing_they_told_of(tmp_path, thorough):
             told, _ = writer.communicate()
             acknowledged |= {int(line) for line in told.split("\n") if line.isdecimal()}
     leaderboard.add_result(tmp_path, {"rung": "rung", "seed": 10**9, "result_id": "f" * 16})
-    assert {row["seed"] for row in check_board(tmp_path)} >= acknowledged
+    assert {row.seed for row in check_board(tmp_path)} >= acknowledged
     assert len(acknowledged) >= kills
     assert [path for path in tmp_path.rglob(".*") if path.is_file()] == []
 
@@ -113,7 +113,7 @@ def test_ladders_on_two_terminals_share_the_work(tmp_path, digits_dir):
     assert [process.returncode for process in started] == [0, 0], told
     hashes = [[row["predictions_sha256"] for row in json.loads(output)] for output, _ in told]
     assert hashes[0] == hashes[1]
-    rows = [(row["rung"], row["seed"]) for row in check_board(tmp_path / "runs")]
+    rows = [(row.rung, row.seed) for row in check_board(tmp_path / "runs")]
     assert rows == [(rung, seed) for rung in RUNGS for seed in (0, 1)]
     epochs = sum(messages.count("/5  loss") for _, messages in told)
     assert epochs == 2 * 2 * 5

@@ -4,8 +4,6 @@ import pytest
 
 from mnistladder.config import cost
 from mnistladder.config.loading import load_rung
-from mnistladder.config.recipe import recipe
-from mnistladder.sealed import digest
 
 
 @pytest.mark.parametrize(
@@ -28,17 +26,3 @@ def test_activations_of_a_batch_in_float32():
 def test_images_to_train_count_members_and_pool():
     per_member = 28 * 60_000 + 5 * 80_000  # 16 of 64 come from the pool
     assert cost.images_to_train(load_rung("model13_pseudolabel").config) == 5 * per_member
-
-
-def test_speed_is_the_measured_one_or_scaled_from_the_nearest_network():
-    config = load_rung("model09_dropout").config
-    own = {"config_sha256": digest(recipe(config)), "images_per_s": 2000, "multiply_adds": 1}
-    half = {
-        "config_sha256": "other",
-        "images_per_s": 1000,
-        "multiply_adds": (cost.multiply_adds(config) + cost.OVERHEAD) // 2 - cost.OVERHEAD,
-    }
-    far = {**half, "multiply_adds": 1000, "images_per_s": 90_000}
-    assert cost.images_per_second(config, []) is None
-    assert cost.images_per_second(config, [half, own]) == 2000
-    assert cost.images_per_second(config, [far, half]) == pytest.approx(500, rel=1e-3)

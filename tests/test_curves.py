@@ -3,6 +3,7 @@
 import math
 
 import pytest
+from record_data import result
 
 from mnistladder.config.loading import load_rung, shipped_names
 from mnistladder.data.datasets import MNIST_SHA256
@@ -12,15 +13,7 @@ from mnistladder.report import curves
 def record(rung, losses, seed=0, **changes):
     curve = {"loss": losses, "test_accuracy": [90.0] * len(losses)}
     known = {"data": {"name": "mnist", "sha256": MNIST_SHA256}, "config_sha256": "a"}
-    return {
-        "rung": rung,
-        "overrides": [],
-        "title": "T",
-        "seed": seed,
-        "curve": curve,
-        **known,
-        **changes,
-    }
+    return result(**{"rung": rung, "seed": seed, "curve": curve, **known, **changes})
 
 
 def test_distance_is_the_mean_log_ratio_over_common_epochs():

@@ -9,12 +9,12 @@ BOARD = results.all_results(Path(__file__).parents[1] / "results")
 
 
 def test_first_rung_is_the_first_that_most_seeds_of_get_right():
-    records = [record for record in BOARD if not record["overrides"]]
-    data = records[0]["data"]["sha256"]
+    records = [record for record in BOARD if not record.overrides]
+    data = records[0].data.sha256
     found = difficulty.measure(records, data)
     for image in (0, 8, 1014, 4761):
         for rung in found.rungs:
-            each = [image in record["wrong_images"] for record in records if record["rung"] == rung]
+            each = [image in record.wrong_images for record in records if record.rung == rung]
             if 2 * sum(each) < len(each):
                 assert found.first_right(image) == rung
                 break

@@ -140,9 +140,9 @@ def test_fields_of_a_history_row_are_those_in_the_document(tmp_path, source):
     Trainer(StageStore(tmp_path), torch.device("cpu"), lambda event: None).train([stage])
     for row in StageStore(tmp_path).history(stage.key):
         assert {*row} == {name for cell in cells for name in re.findall(r"`(\w+)`", cell)}
-        assert row["images"] == 512
-    assert (row["epoch"], row["phase"]) == (2, 1)
-    assert row["lr"][0] > row["lr"][1]
+        assert row.images == 512
+    assert (row.epoch, row.phase) == (2, 1)
+    assert row.lr[0] > row.lr[1]
 
 
 MATRIX = (TOP / "docs" / "reliability.md").read_text()

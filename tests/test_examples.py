@@ -57,4 +57,4 @@ def test_network_written_in_yaml_alone_trains(tmp_path, source, text, parameters
     ladder = Ladder([attempt], tmp_path / "runs")
     [outcome] = ladder.climb(InProcess(tmp_path / "runs", "cpu", print), print)
     assert isinstance(outcome, Success)
-    assert outcome.record["errors"] < errors, "guessing makes 230 errors of 256"
+    assert outcome.record.errors < errors, "guessing makes 230 errors of 256"

@@ -149,7 +149,7 @@ def climbed(tmp_path_factory, digits_dir):
 def test_all_test_images_are_predicted_as_by_the_stored_networks(climbed, kind):
     [record] = results.all_results(climbed / "runs")
     done = call(
-        "export", record["result_id"], "--to", kind, "--data-dir", "mixed", "--json", cwd=climbed
+        "export", record.result_id, "--to", kind, "--data-dir", "mixed", "--json", cwd=climbed
     )
     assert (done.returncode, done.stderr) == (0, "")
     about = json.loads(done.stdout)
@@ -187,7 +187,7 @@ def test_existing_file_is_kept_unless_forced(climbed):
     [record] = results.all_results(climbed / "runs")
     arguments = [
         "export",
-        record["result_id"],
+        record.result_id,
         "--to",
         "safetensors",
         "--data-dir",
@@ -209,7 +209,7 @@ def test_link_that_leads_nowhere_is_not_replaced_either(climbed):
     (climbed / "link.pt2").symlink_to(climbed / "nowhere")
     done = call(
         "export",
-        record["result_id"],
+        record.result_id,
         "--to",
         "pt2",
         "--data-dir",
@@ -227,7 +227,7 @@ def test_folder_is_no_file_to_write_to(climbed, output):
     [record] = results.all_results(climbed / "runs")
     done = call(
         "export",
-        record["result_id"],
+        record.result_id,
         "--to",
         "pt2",
         "--data-dir",
@@ -247,7 +247,7 @@ def test_folder_is_no_file_to_write_to(climbed, output):
 def test_data_that_a_result_was_not_measured_on_are_refused(climbed, digits_dir, command):
     [record] = results.all_results(climbed / "runs")
     before = set(climbed.iterdir())
-    done = call(*command, record["result_id"], "--data-dir", digits_dir, cwd=climbed)
+    done = call(*command, record.result_id, "--data-dir", digits_dir, cwd=climbed)
     assert done.returncode == ExitCode.USAGE
     assert f"{digits_dir} is not the data it was measured on" in done.stderr
     assert set(climbed.iterdir()) == before
@@ -257,7 +257,7 @@ def test_networks_that_are_not_stored_cannot_be_exported(climbed, tmp_path):
     shutil.copytree(climbed / "runs" / "results", tmp_path / "runs" / "results")
     [record] = results.all_results(tmp_path / "runs")
     done = call(
-        "export", record["result_id"], "--to", "pt2", "--data-dir", climbed / "mixed", cwd=tmp_path
+        "export", record.result_id, "--to", "pt2", "--data-dir", climbed / "mixed", cwd=tmp_path
     )
     assert done.returncode == ExitCode.USAGE
     assert "2 of its networks are not in" in done.stderr
@@ -279,7 +279,7 @@ def test_file_that_says_something_else_is_not_written(climbed, monkeypatch):
     monkeypatch.setattr(ensembles, "load", changed)
     done = call(
         "export",
-        record["result_id"],
+        record.result_id,
         "--to",
         "pt2",
         "--data-dir",
@@ -368,7 +368,7 @@ def test_nothing_is_said_while_exporting(tmp_path, climbed):
         "-m",
         "mnistladder",
         "export",
-        record["result_id"],
+        record.result_id,
         "--to",
         "onnx",
         "--data-dir",

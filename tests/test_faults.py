@@ -102,13 +102,9 @@ def check_acknowledged(attempt, runs, told):
     """What the run told of is there, whole, before anything mends it."""
     assert epochs_kept(attempt, runs) >= told.epochs
     if isinstance(told.outcome, Success):
-        assert results.find_result(runs, "rung", attempt.result_id) == stored(told.outcome.record)
+        assert results.find_result(runs, "rung", attempt.result_id) == told.outcome.record
     elif told.outcome:
         assert told.outcome.exit_code is ExitCode.RESOURCE
-
-
-def stored(record):
-    return {"schema": 1, **record}
 
 
 def check_recovered(attempt, runs, expected, leftovers=0):
@@ -117,11 +113,11 @@ def check_recovered(attempt, runs, expected, leftovers=0):
     told.run(attempt, runs)
     record, store = told.outcome.record, StageStore(runs)
     for name in ("weights_sha256", "predictions_sha256", "wrong_images", "curve"):
-        assert record[name] == expected[name]
-    [look] = provenance.look_again(attempt, store, CPU)
-    assert (look.changed, look.largest) == (0, 0.0)
+        assert getattr(record, name) == getattr(expected, name)
+    [check] = provenance.check_networks(attempt, store, CPU)
+    assert (check.changed, check.largest) == (0, 0.0)
     [row] = leaderboard.load_board(runs / leaderboard.BOARD)
-    assert row["result_id"] == record["result_id"]
+    assert row.result_id == record.result_id
     assert len([path for path in runs.rglob(".*") if path.is_file()]) <= leftovers
     assert list(runs.rglob("*.corrupt-*")) == []
 

@@ -95,7 +95,7 @@ def test_only_a_certain_prediction_is_called_so(probability, text):
 def test_difficulty_is_that_of_most_seeds(board):
     found = difficulty.measure(board, MNIST_SHA256)
     assert list(found.rungs) == shipped_names()
-    rung1 = [set(r["wrong_images"]) for r in board if r["rung"] == "model01_linear"]
+    rung1 = [set(r.wrong_images) for r in board if r.rung == "model01_linear"]
     for image in (0, 8, 445, 9999):
         wrong = sum(image in each for each in rung1)
         assert found.right[0, image] == (wrong < len(rung1) / 2)
@@ -108,5 +108,5 @@ def test_what_no_rung_gets_right_is_wrong_in_most_seeds_of_all(board):
     assert 5 < len(found.never_right) < 30
     for image in found.never_right:
         assert found.first_right(image) is None
-        best = [image in r["wrong_images"] for r in board if r["rung"] == "model11_annealing"]
+        best = [image in r.wrong_images for r in board if r.rung == "model11_annealing"]
         assert sum(best) >= len(best) / 2

@@ -56,13 +56,13 @@ class Reader(HTMLParser):
 
 @pytest.fixture(scope="module")
 def records():
-    return [record for record in results.all_results(BOARD) if record["rung"] in NAMES]
+    return [record for record in results.all_results(BOARD) if record.rung in NAMES]
 
 
 @pytest.fixture(scope="module")
 def found(records):
     record = results.named(BOARD, "model11_annealing")
-    return {record["result_id"]: predictions.load(record, BOARD, datasets.find("mnist"))}
+    return {record.result_id: predictions.load(record, BOARD, datasets.find("mnist"))}
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +108,7 @@ def test_page_of_a_variant_alone_has_no_ladder(records):
 
 
 def test_overridden_run_has_its_curves_beside_the_log(records):
-    record = {**records[0], "overrides": ["batch_size=64"]}
+    record = records[0].model_copy(update={"overrides": ("batch_size=64",)})
     [section] = page.make_sections([record], {})
     assert section.row.rung == f"{section.row.name} batch_size=64"
     assert "published" in section.curves
@@ -116,7 +116,7 @@ def test_overridden_run_has_its_curves_beside_the_log(records):
 
 
 def test_page_refuses_a_record_without_a_config(records):
-    record = {**records[0], "config": {"model": []}}
+    record = records[0].model_copy(update={"config": {"model": []}})
     with pytest.raises(CorruptError, match=r"seed 0 \(.*\): its config is refused"):
         page.make_sections([record], {})
 

@@ -37,7 +37,7 @@ def test_gallery_as_json_names_each_picture(tmp_path):
     assert first[0] != second[0]
     assert first[2:] == second[2:]
     assert (tmp_path / first[0]["file"]).is_file()
-    wrong = set(results.named(BOARD, "model09_dropout")["wrong_images"])
+    wrong = set(results.named(BOARD, "model09_dropout").wrong_images)
     assert {picture["image"] for picture in first[1]["pictures"]} < wrong
 
 
@@ -45,7 +45,7 @@ def test_errors_lists_each_wrong_image_and_its_first_rung(tmp_path):
     done = call("errors", "model12_averaging", *RUNS, "--json", cwd=tmp_path)
     found = json.loads(done.stdout)
     record = results.named(BOARD, "model12_averaging")
-    assert sorted(row["image"] for row in found["errors"]) == record["wrong_images"]
+    assert sorted(row["image"] for row in found["errors"]) == list(record.wrong_images)
     assert len(found["rungs"]) == 13
     for row in found["errors"]:
         assert (row["first_right"] is None) == (row["image"] in found["never_right"])
@@ -70,7 +70,7 @@ def test_errors_against_another_result_are_those_it_gets_right(tmp_path):
     )
     found = json.loads(done.stdout)
     ours, theirs = (
-        set(results.named(BOARD, name)["wrong_images"])
+        set(results.named(BOARD, name).wrong_images)
         for name in ("model12_averaging", "model09_dropout")
     )
     assert {row["image"] for row in found["errors"]} == ours - theirs

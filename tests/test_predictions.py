@@ -35,13 +35,13 @@ def climbed(tmp_path_factory, source):
 def test_predictions_are_those_of_the_averaged_networks(climbed, source):
     record, runs = climbed
     found = predictions.load(record, runs, source)
-    each = [StageStore(runs).probabilities(key) for key in record["member_keys"]]
+    each = [StageStore(runs).probabilities(key) for key in record.member_keys]
     mean = (each[0].astype(float) + each[1]) / 2
     assert (found.predicted == mean.argmax(1)).all()
     assert found.confidence == pytest.approx(mean.max(1), abs=1e-7)
-    assert found.ids[found.wrong].tolist() == record["wrong_images"]
+    assert found.ids[found.wrong].tolist() == list(record.wrong_images)
     assert found.confusion.sum() == 256
-    assert np.diag(found.confusion).sum() == 256 - record["errors"]
+    assert np.diag(found.confusion).sum() == 256 - record.errors
     shown, said = found.labels[5], found.predicted[5]
     assert (
         found.confusion[shown, said] == ((found.labels == shown) & (found.predicted == said)).sum()
@@ -78,17 +78,15 @@ def test_published_predictions_of_another_result_are_refused(climbed, source, tm
 def test_board_has_the_predictions_of_each_first_seed(name):
     record = results.named(BOARD, name)
     found = predictions.load(record, BOARD, MNIST)
-    assert found.ids[found.wrong].tolist() == record["wrong_images"]
+    assert found.ids[found.wrong].tolist() == list(record.wrong_images)
     per_class = found.confusion.sum(1) - np.diag(found.confusion)
-    assert per_class.tolist() == record["per_class_errors"]
-    assert len(found.ids) == record["test_images"]
+    assert per_class.tolist() == list(record.per_class_errors)
+    assert len(found.ids) == record.test_images
     assert found.confidence.min() >= 0.1 - 1e-6
     assert found.confidence.max() <= 1
 
 
 def test_board_has_no_other_predictions():
     known = {json.loads(path.read_text())["result_id"] for path in BOARD.glob("predictions/*")}
-    firsts = {
-        results.named(BOARD, name)["result_id"] for name in [*shipped_names(), *variant_names()]
-    }
+    firsts = {results.named(BOARD, name).result_id for name in [*shipped_names(), *variant_names()]}
     assert known == firsts

@@ -6,6 +6,7 @@ from contextlib import closing
 
 import pytest
 import small
+from record_data import history_row
 from rich.console import Console
 
 from mnistladder.cli.progress import LiveReporter, PlainReporter, Reporter, make_reporter
@@ -18,7 +19,7 @@ from mnistladder.ladder.events import EpochDone, Failed, Finished, Notice, Start
 from mnistladder.ladder.executors import InProcess
 from mnistladder.ladder.status import Standing
 
-ROW = {"epoch": 1, "loss": 0.5, "test_errors": 7, "images": 512, "train_s": 2.0, "eval_s": 0.5}
+ROW = history_row(loss=0.5, test_errors=7, images=512, train_s=2.0, eval_s=0.5)
 
 
 @pytest.fixture

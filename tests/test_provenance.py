@@ -16,6 +16,7 @@ from mnistladder.ladder.attempts import Attempt
 from mnistladder.ladder.climb import Ladder
 from mnistladder.ladder.executors import InProcess
 from mnistladder.runs import results
+from mnistladder.runs.records import Curve, ResultRecord
 from mnistladder.runs.stage_store import CHECKPOINT, RECORD, StageStore
 
 CPU = torch.device("cpu")
@@ -55,22 +56,24 @@ def test_record_of_other_data_or_of_another_engine_is_refused(stored, source):
     with pytest.raises(UsageError, match="not the data it was measured on"):
         provenance.attempt_of(record, replace(source, sha256="0" * 64))
     with pytest.raises(UsageError, match="another engine"):
-        provenance.attempt_of({**record, "result_id": "0" * 16}, source)
+        provenance.attempt_of(record.model_copy(update={"result_id": "0" * 16}), source)
 
 
 def test_stored_networks_say_the_same_again(stored):
     runs, attempt, record = stored
-    looks = list(provenance.look_again(attempt, StageStore(runs), CPU))
-    assert [look.stage for look in looks] == list(attempt.stages)
-    assert all((look.changed, look.largest, look.is_recorded) == (0, 0.0, True) for look in looks)
+    checks = list(provenance.check_networks(attempt, StageStore(runs), CPU))
+    assert [check.stage for check in checks] == list(attempt.stages)
+    assert {(check.changed, check.largest, check.is_recorded) for check in checks} == {
+        (0, 0.0, True)
+    }
     assert provenance.wrong_fields(record, attempt, StageStore(runs)) == []
 
 
-def test_known_networks_are_not_looked_at(stored):
+def test_known_networks_are_not_evaluated(stored):
     runs, attempt, _ = stored
     first, *others = attempt.stages
-    found = provenance.look_again(attempt, StageStore(runs), CPU, {first.key})
-    assert [look.stage for look in found] == others
+    found = provenance.check_networks(attempt, StageStore(runs), CPU, {first.key})
+    assert [check.stage for check in found] == others
 
 
 def test_networks_put_in_anothers_place_are_found(copy):
@@ -81,13 +84,13 @@ def test_networks_put_in_anothers_place_are_found(copy):
     record["files"][CHECKPOINT] = storage.hash_bytes((one / CHECKPOINT).read_bytes())
     (one / RECORD).write_bytes(sealed.seal(record))
     changed = {
-        look.stage.key: look.changed
-        for look in provenance.look_again(attempt, StageStore(runs), CPU)
+        check.stage.key: check.changed
+        for check in provenance.check_networks(attempt, StageStore(runs), CPU)
     }
     assert not next(
-        look
-        for look in provenance.look_again(attempt, StageStore(runs), CPU)
-        if look.stage.key == one.name
+        check
+        for check in provenance.check_networks(attempt, StageStore(runs), CPU)
+        if check.stage.key == one.name
     ).is_recorded
     assert changed.pop(one.name) > 0
     assert set(changed.values()) == {0}
@@ -101,35 +104,40 @@ def test_one_changed_byte_of_any_file_is_found(copy, name):
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
     with pytest.raises(CorruptError, match=name):
-        list(provenance.look_again(attempt, StageStore(runs), CPU))
+        list(provenance.check_networks(attempt, StageStore(runs), CPU))
 
 
 @pytest.mark.parametrize(
-    "field",
+    ("field", "value"),
     [
-        "errors",
-        "wrong_images",
-        "curve",
-        "predictions_sha256",
-        "parameters",
-        "epochs",
-        "weights_sha256",
-        "published_accuracy",
-        "images_seen",
-        "engine",
+        ("errors", 0),
+        ("wrong_images", ()),
+        ("curve", Curve(loss=(), test_accuracy=())),
+        ("predictions_sha256", "0" * 64),
+        ("parameters", 0),
+        ("epochs", 0),
+        ("weights_sha256", ("0" * 64,)),
+        ("published_accuracy", 12.5),
+        ("images_seen", 0),
+        ("engine", 99),
+        ("field_of_a_newer_version", 1),
     ],
 )
-def test_fields_that_the_networks_do_not_bear_out_are_named(stored, field):
+def test_fields_that_the_networks_do_not_bear_out_are_named(stored, field, value):
     runs, attempt, record = stored
-    edited = {**record, field: {"errors": 0, "wrong_images": [], "curve": {}}.get(field, "0" * 64)}
+    edited = ResultRecord.parse({**record.plain(), field: plain(value)}, "")
     assert provenance.wrong_fields(edited, attempt, StageStore(runs)) == [field]
+
+
+def plain(value):
+    return value.plain() if isinstance(value, Curve) else value
 
 
 def test_record_from_before_a_key_of_the_config_is_borne_out(stored, source):
     runs, _, record = stored
-    config = {key: value for key, value in record["config"].items() if key != "precision"}
-    older = {**record, "config": config}
-    assert older["config"] != record["config"]
+    config = {key: value for key, value in record.config.items() if key != "precision"}
+    older = record.model_copy(update={"config": config})
+    assert older.config != record.config
     attempt = provenance.attempt_of(older, source)
     assert provenance.wrong_fields(older, attempt, StageStore(runs)) == []
 
@@ -141,13 +149,13 @@ def test_training_again_in_the_same_way_differs_nowhere(tmp_path, source, is_sta
         attempt = Attempt(Rung("rung", PSEUDO), 0, source)
         stacked = {stage.key for stage in attempt.stages if is_stacked}
         _, record = climbed(tmp_path / folder, source, stacked=stacked)
-        assert record["stacked"] == [is_stacked] * 4
+        assert list(record.stacked) == [is_stacked] * 4
         traces.append((provenance.trace(attempt, StageStore(tmp_path / folder)), record))
     (before, old), (after, new) = traces
     assert provenance.first_difference(before, after) is None
     means = provenance.mean_trace(old), provenance.mean_trace(new)
     assert provenance.first_difference(*means) is None
-    assert old["weights_sha256"] == new["weights_sha256"]
+    assert old.weights_sha256 == new.weights_sha256
     assert provenance.other_machine(old, new) == {}
 
 
@@ -169,8 +177,8 @@ def test_first_difference_is_the_earliest_epoch_of_any_network(stored):
 
 def test_other_machine_tells_what_changed(stored):
     _, _, record = stored
-    found = provenance.other_machine(record, {**record, "device_name": "abacus"})
-    assert found == {"device_name": (record["device_name"], "abacus")}
+    found = provenance.other_machine(record, record.model_copy(update={"device_name": "abacus"}))
+    assert found == {"device_name": (record.device_name, "abacus")}
 
 
 def test_fresh_folder_goes_on_with_what_is_unfinished(tmp_path, stored):
@@ -184,9 +192,9 @@ def test_fresh_folder_goes_on_with_what_is_unfinished(tmp_path, stored):
 
 def test_a_result_is_named_by_rung_id_or_path(stored):
     runs, _, record = stored
-    path = results.result_path(runs, "rung", record["result_id"])
-    for reference in ("rung", record["result_id"], record["result_id"][:6], str(path)):
-        assert results.named(runs, reference)["result_id"] == record["result_id"]
+    path = results.result_path(runs, "rung", record.result_id)
+    for reference in ("rung", record.result_id, record.result_id[:6], str(path)):
+        assert results.named(runs, reference).result_id == record.result_id
 
 
 def test_a_record_of_something_else_is_no_result(stored):

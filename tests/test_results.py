@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from record_data import RESULT, result
 
 from mnistladder import sealed
 from mnistladder.errors import CorruptError, UsageError
@@ -10,8 +11,9 @@ from mnistladder.runs import leaderboard, results
 
 
 def record(rung="a", seed=0, **changes):
-    found = {"rung": rung, "seed": seed, "result_id": f"{rung}{seed}", "errors": 5}
-    return {**found, "wrong_images": [1, 2], "config": {"title": "T"}, **changes}
+    return result(
+        **{"rung": rung, "seed": seed, "result_id": f"{rung}{seed}", "errors": 5, **changes}
+    )
 
 
 @pytest.fixture
@@ -29,7 +31,7 @@ def test_record_is_written_once(runs):
     before = path_of(runs).read_bytes()
     leaderboard.add_result(runs, record(errors=6))
     assert path_of(runs).read_bytes() == before
-    assert results.find_result(runs, "a", "a0")["errors"] == 5
+    assert results.find_result(runs, "a", "a0").errors == 5
 
 
 def test_record_that_is_not_there_is_none(runs):
@@ -38,8 +40,10 @@ def test_record_that_is_not_there_is_none(runs):
 
 def test_board_lists_rungs_and_seeds_in_order_without_what_is_large(runs):
     rows = leaderboard.load_board(runs / leaderboard.BOARD)
-    assert [(row["rung"], row["seed"]) for row in rows] == [("a", 0), ("a", 1), ("b", 0)]
-    assert all(row.keys() == {"schema", "rung", "seed", "result_id", "errors"} for row in rows)
+    assert [(row.rung, row.seed) for row in rows] == [("a", 0), ("a", 1), ("b", 0)]
+    large = {"config", "wrong_images", "curve"}
+    for row in rows:
+        assert list(row.plain()) == ["schema", *(name for name in RESULT if name not in large)]
 
 
 def test_board_from_the_same_records_has_the_same_bytes(runs, tmp_path_factory):

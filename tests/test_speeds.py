@@ -2,10 +2,15 @@
 
 import pytest
 import small
+from record_data import result
 
 from mnistladder import environment, sealed
+from mnistladder.config import cost
+from mnistladder.config.loading import load_rung
+from mnistladder.config.recipe import recipe
 from mnistladder.config.spec import Augment
-from mnistladder.ladder.speeds import Calibration, Speed, network_key
+from mnistladder.ladder.speeds import Calibration, Speed, images_per_second, network_key
+from mnistladder.sealed import digest
 
 SPEED = Speed(train_s=1e-3, augment_s=1e-4, evaluate_s=1e-5, store_s=0.02)
 
@@ -75,3 +80,14 @@ def test_speed_follows_from_the_network_and_not_from_its_plan():
     assert network_key(config, 2) == network_key(same, 2)
     others = [(small.tiny(batch_size=32), 2), (small.tiny(model=small.LAYERS[3:]), 2), (config, 1)]
     assert len({network_key(*other) for other in [(config, 2), *others]}) == 4
+
+
+def test_speed_is_the_measured_one_or_scaled_from_the_nearest_network():
+    config = load_rung("model09_dropout").config
+    half_cost = (cost.multiply_adds(config) + cost.OVERHEAD) // 2 - cost.OVERHEAD
+    own = result(config_sha256=digest(recipe(config)), images_per_s=2000, multiply_adds=1)
+    half = result(config_sha256="other", images_per_s=1000, multiply_adds=half_cost)
+    far = result(config_sha256="other", images_per_s=90_000, multiply_adds=1000)
+    assert images_per_second(config, []) is None
+    assert images_per_second(config, [half, own]) == 2000
+    assert images_per_second(config, [far, half]) == pytest.approx(500, rel=1e-3)

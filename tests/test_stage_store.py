@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import small
 import yaml
+from record_data import history_row, stage_record
 
 from mnistladder.config.loading import load_rung
 from mnistladder.config.recipe import resolved
@@ -37,14 +38,13 @@ def flip_byte(path):
 
 
 def progress(epochs):
-    rows = [{"epoch": epoch, "loss": 1.5} for epoch in range(1, epochs + 1)]
+    rows = [history_row(epoch=epoch) for epoch in range(1, epochs + 1)]
     return Progress(f"checkpoint {epochs}".encode(), rows, resumed=1)
 
 
 def finish(store, stage):
-    store.finish(
-        stage.key, stage.seed, stage.config, progress(2), PROBABILITIES, {"test_errors": 3}
-    )
+    record = stage_record(key=stage.key, seed=stage.seed, test_errors=3)
+    store.finish(record, stage.config, progress(2), PROBABILITIES)
     return store.root / stage.key
 
 
@@ -69,7 +69,7 @@ def test_finished_stage_is_read_again_and_leaves_no_progress(store, stage):
     assert store.checkpoint(stage.key) == b"checkpoint 2"
     assert store.history(stage.key) == progress(2).history
     assert np.array_equal(store.probabilities(stage.key), PROBABILITIES)
-    assert store.record(stage.key)["test_errors"] == 3
+    assert store.record(stage.key).test_errors == 3
     names = "record.json history.jsonl probabilities.npy checkpoint.safetensors config.yaml"
     assert {path.name for path in folder.iterdir()} == set(names.split())
 

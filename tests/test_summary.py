@@ -2,43 +2,19 @@
 
 import numpy as np
 import pytest
+from record_data import result
 from scipy import stats
 
 from mnistladder.config.loading import shipped_names
-from mnistladder.config.recipe import RECIPE_VERSION
 from mnistladder.data import contested
 from mnistladder.data.datasets import MNIST_SHA256
 from mnistladder.report import notes, tables
 from mnistladder.report.summary import expected_band, make_rows, wrong_masks
 
-MACHINE = {
-    "device": "cpu",
-    "device_name": "A processor",
-    "ended": "2026-01-02T03:04:05+00:00",
-    "engine": RECIPE_VERSION,
-}
-
 
 def record(rung="model02_normalized", seed=0, errors=800, **changes):
-    return {
-        "rung": rung,
-        "overrides": [],
-        "title": "Normalisation",
-        "seed": seed,
-        "members": 1,
-        "parameters": 7850,
-        "epochs": 5,
-        "errors": errors,
-        "accuracy": 100 - errors / 100,
-        "published_accuracy": 92.44,
-        "train_s": 3.0,
-        "transductive": False,
-        "config_sha256": "a",
-        "data": {"name": "mnist", "sha256": "m"},
-        "test_images": 10_000,
-        **MACHINE,
-        **changes,
-    }
+    known = {"rung": rung, "seed": seed, "errors": errors, "accuracy": 100 - errors / 100}
+    return result(**{**known, **changes})
 
 
 def test_row_has_mean_and_deviation_over_all_seeds():
@@ -118,7 +94,7 @@ def test_step_is_from_the_rung_before_and_holm_is_over_the_ladder(ladder):
 
 def test_step_can_be_had_from_the_wrong_images_by_scipy(ladder):
     step = make_rows(ladder)[1].step.comparison
-    counts = [[len(r["wrong_images"]) for r in ladder if r["rung"] == n] for n in RUNGS[:2]]
+    counts = [[len(r.wrong_images) for r in ladder if r.rung == n] for n in RUNGS[:2]]
     welch = stats.ttest_ind(*counts, equal_var=False)
     assert step.fewer == pytest.approx(np.mean(counts[0]) - np.mean(counts[1]))
     assert step.tests["Welch"] == pytest.approx(welch.pvalue)
@@ -162,8 +138,9 @@ def test_one_seed_shows_no_step():
 
 
 def test_board_without_wrong_images_has_no_steps(ladder):
-    bare = [{key: r[key] for key in r if key != "wrong_images"} for r in ladder]
-    assert [row.step for row in make_rows(bare)] == [None] * 4
+    rows = make_rows(r.listed() for r in ladder)
+    assert [row.step for row in rows] == [None] * 4
+    assert all(row.step for row in make_rows(ladder)[1:])
 
 
 def test_only_images_that_both_score_are_compared():

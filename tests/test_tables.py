@@ -5,39 +5,15 @@ import io
 import json
 
 import pytest
+from record_data import result
 
-from mnistladder.config.recipe import RECIPE_VERSION
 from mnistladder.report import formats, notes, tables
 from mnistladder.report.summary import make_rows
 
-MACHINE = {
-    "device": "cpu",
-    "device_name": "A processor",
-    "ended": "2026-01-02T03:04:05+00:00",
-    "engine": RECIPE_VERSION,
-}
-
 
 def record(rung="model02_normalized", seed=0, errors=800, **changes):
-    return {
-        "rung": rung,
-        "overrides": [],
-        "title": "Normalisation",
-        "seed": seed,
-        "members": 1,
-        "parameters": 7850,
-        "epochs": 5,
-        "errors": errors,
-        "accuracy": 100 - errors / 100,
-        "published_accuracy": 92.44,
-        "train_s": 3.0,
-        "transductive": False,
-        "config_sha256": "a",
-        "data": {"name": "mnist", "sha256": "m"},
-        "test_images": 10_000,
-        **MACHINE,
-        **changes,
-    }
+    known = {"rung": rung, "seed": seed, "errors": errors, "accuracy": 100 - errors / 100}
+    return result(**{**known, **changes})
 
 
 def test_averaged_rung_shows_its_members():

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import small
 import torch
+from record_data import history_row
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from mnistladder import storage
@@ -81,7 +82,7 @@ def check_scalars(attempt, runs, number=0):
     events, rows = logged(attempt, runs, number), history(attempt, runs, number)
     assert {*events.Tags()["scalars"]} == {*tensorboard.scalars(rows[0], 256)}
     for tag in events.Tags()["scalars"]:
-        expected = [(row["epoch"], np.float32(tensorboard.scalars(row, 256)[tag])) for row in rows]
+        expected = [(row.epoch, np.float32(tensorboard.scalars(row, 256)[tag])) for row in rows]
         assert points(events, tag) == expected
 
 
@@ -89,11 +90,13 @@ def test_scalars_are_the_history_over_all_stages_and_no_bit_changes(tmp_path, so
     attempt, outcome, told = climb(PSEUDO, source, tmp_path / "logged")
     for number in range(2):
         check_scalars(attempt, tmp_path / "logged", number)
-    assert [row["epoch"] for row in history(attempt, tmp_path / "logged")] == [1, 2, 3, 4]
+    assert [row.epoch for row in history(attempt, tmp_path / "logged")] == [1, 2, 3, 4]
     _, plain, _ = climb(PSEUDO, source, tmp_path / "plain", log=False)
     same = ("predictions_sha256", "weights_sha256", "curve")
-    assert [outcome.record[key] for key in same] == [plain.record[key] for key in same]
-    assert len(set(plain.record["weights_sha256"])) == 2
+    assert [getattr(outcome.record, key) for key in same] == [
+        getattr(plain.record, key) for key in same
+    ]
+    assert len(set(plain.record.weights_sha256)) == 2
     assert not (tmp_path / "plain" / "tensorboard").exists()
     assert told == []
 
@@ -145,8 +148,8 @@ def test_network_that_another_process_trained_is_logged_at_its_end(tmp_path, sou
 
 
 def test_moving_learning_rate_is_drawn_at_the_end_of_the_epoch():
-    row = {"loss": 1, "test_loss": 1, "test_errors": 64, "images": 512, "train_s": 2.0}
-    found = tensorboard.scalars(row | {"lr": [1e-2, 1e-3]}, 256)
+    row = history_row(test_errors=64, images=512, train_s=2.0, lr=[1e-2, 1e-3])
+    found = tensorboard.scalars(row, 256)
     assert found["training/learning_rate"] == 1e-3
     assert found["test/accuracy_percent"] == 75
     assert found["training/images_per_s"] == 256

@@ -57,7 +57,7 @@ def cut_off_at(epoch):
     """An emit that ends training when this epoch is stored."""
 
     def emit(event):
-        if isinstance(event, EpochDone) and event.row["epoch"] == epoch:
+        if isinstance(event, EpochDone) and event.row.epoch == epoch:
             raise CutOffError
 
     return emit
@@ -89,7 +89,7 @@ def flip_byte(path):
 
 
 def losses(store, key):
-    return [row["loss"] for row in store.history(key)]
+    return [row.loss for row in store.history(key)]
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=str)
@@ -99,9 +99,9 @@ def test_stage_cut_off_after_every_epoch_ends_with_the_same_bits(tmp_path, sourc
     expected = train(stage, whole)
     train_cut_off(stage, pieces, 1, 2, 3)
     found = train(stage, pieces)
-    assert found["weights_sha256"] == expected["weights_sha256"]
+    assert found.weights_sha256 == expected.weights_sha256
     assert losses(pieces, stage.key) == losses(whole, stage.key)
-    assert (expected["resumed"], found["resumed"]) == (0, 3)
+    assert (expected.resumed, found.resumed) == (0, 3)
     assert np.array_equal(pieces.probabilities(stage.key), whole.probabilities(stage.key))
 
 
@@ -117,14 +117,14 @@ def test_stage_resumed_without_its_moments_ends_with_other_bits(tmp_path, source
     assert len(weights) < len(tensors)
     progress.checkpoint = safetensors.save(weights)
     store.save_progress(stage.key, progress)
-    assert train(stage, store)["weights_sha256"] != expected["weights_sha256"]
+    assert train(stage, store).weights_sha256 != expected.weights_sha256
 
 
 def test_other_seed_ends_with_other_bits(tmp_path, source):
     records = [
         train(small.first_stage(small.tiny(), source, s), StageStore(tmp_path)) for s in (0, 1)
     ]
-    assert records[0]["weights_sha256"] != records[1]["weights_sha256"]
+    assert records[0].weights_sha256 != records[1].weights_sha256
 
 
 def test_saved_member_loads_to_the_same_bytes(store, source):
@@ -134,7 +134,7 @@ def test_saved_member_loads_to_the_same_bytes(store, source):
     before = hash_weights(member.network)
     member.load(store.checkpoint(stage.key))
     assert member.save() == store.checkpoint(stage.key)
-    assert hash_weights(member.network) == store.record(stage.key)["weights_sha256"] != before
+    assert hash_weights(member.network) == store.record(stage.key).weights_sha256 != before
 
 
 def test_checkpoint_of_another_shape_is_corrupt(store, source):
@@ -166,7 +166,7 @@ def test_damaged_progress_is_set_aside_and_training_starts_again(tmp_path, sourc
     found = train(stage, store, events.append)
     assert "set aside" in next(e.text for e in events if isinstance(e, Notice))
     assert [e.epochs_done for e in events if isinstance(e, Started)] == [0]
-    assert found["weights_sha256"] == expected["weights_sha256"]
+    assert found.weights_sha256 == expected.weights_sha256
     assert (store.root / stage.key / f"{name}.corrupt-1").exists()
 
 
@@ -176,7 +176,7 @@ def test_progress_whose_checkpoint_is_gone_starts_again(store, source):
     (store.root / stage.key / "epoch-0001.safetensors").unlink()
     events = []
     train(stage, store, events.append)
-    assert [e.row["epoch"] for e in events if isinstance(e, EpochDone)] == [1, 2]
+    assert [e.row.epoch for e in events if isinstance(e, EpochDone)] == [1, 2]
 
 
 def pseudo_stages(source, seed=0):
@@ -210,7 +210,7 @@ def test_next_stage_goes_on_from_weights_and_moments(tmp_path, source):
     ]
     assert steps == [8, 8 + 11]  # 512 digits by 64, then by 48
     [row] = store.history(second.key)
-    assert (row["epoch"], row["phase"], row["images"]) == (2, 1, 512 + 11 * 16)
+    assert (row.epoch, row.phase, row.images) == (2, 1, 512 + 11 * 16)
 
 
 def changed_digits(digits_dir, folder, name, change):
@@ -237,7 +237,7 @@ def test_pseudo_labelling_sees_test_images_but_never_their_labels(
     hashes = []
     for place in (source, other):
         store = StageStore(tmp_path / place.sha256[:8])
-        hashes.append([train(stage, store)["weights_sha256"] for stage in pseudo_stages(place)])
+        hashes.append([train(stage, store).weights_sha256 for stage in pseudo_stages(place)])
     assert hashes[0][0] == hashes[1][0]
     assert (hashes[0][1] == hashes[1][1]) is same
 
@@ -247,7 +247,7 @@ def test_draws_elsewhere_do_not_change_the_bits(tmp_path, source):
     expected = train(stage, StageStore(tmp_path / "quiet"))
     torch.manual_seed(os.getpid())
     found = train(stage, StageStore(tmp_path / "noisy"), lambda event: torch.rand(7))
-    assert found["weights_sha256"] == expected["weights_sha256"]
+    assert found.weights_sha256 == expected.weights_sha256
 
 
 class Probe(Layer):
@@ -311,25 +311,25 @@ def test_last_step_of_an_epoch_that_diverges_is_told(tmp_path, source):
 def test_record_says_what_was_trained_where(store, source):
     stage = small.first_stage(small.tiny(), source)
     record = train(stage, store)
-    assert (record["key"], record["seed"], record["epochs"]) == (stage.key, 0, 2)
-    assert (record["images_seen"], record["test_images"]) == (1024, 256)
-    assert (record["device"], record["threads"], record["precision"]) == ("cpu", 1, "float32")
-    assert record["data"] == {"name": source.name, "sha256": source.sha256}
-    assert record["versions"]["torch"] == version("torch")
+    assert (record.key, record.seed, record.epochs) == (stage.key, 0, 2)
+    assert (record.images_seen, record.test_images) == (1024, 256)
+    assert (record.device, record.threads, record.precision) == ("cpu", 1, "float32")
+    assert record.data.model_dump() == {"name": source.name, "sha256": source.sha256}
+    assert record.versions["torch"] == version("torch")
 
 
 def test_record_says_the_precision(store, source):
     stage = small.first_stage(small.tiny(precision="bfloat16"), source)
-    assert train(stage, store)["precision"] == "bfloat16"
+    assert train(stage, store).precision == "bfloat16"
 
 
 def test_recorded_errors_are_those_of_the_stored_probabilities(store, source):
     stage = small.first_stage(small.tiny(), source)
     record = train(stage, store)
     found, labels = store.probabilities(stage.key), source.test_labels()
-    assert (found.argmax(1) != labels).sum() == record["test_errors"]
+    assert (found.argmax(1) != labels).sum() == record.test_errors
     of_truth = found[np.arange(256), labels].clip(1e-7)
-    assert store.history(stage.key)[-1]["test_loss"] == pytest.approx(-np.log(of_truth).mean())
+    assert store.history(stage.key)[-1].test_loss == pytest.approx(-np.log(of_truth).mean())
 
 
 def test_stored_checkpoint_gives_the_stored_probabilities(store, source):
@@ -353,6 +353,6 @@ def test_stored_stage_is_not_trained_again(tmp_path, source):
 
 def test_tiny_network_learns(store, source):
     stage = small.first_stage(small.tiny(phases=small.phases(6)), source)
-    assert train(stage, store)["test_errors"] < 256 * 0.5
+    assert train(stage, store).test_errors < 256 * 0.5
     found = losses(store, stage.key)
     assert found[-1] < found[0] / 2

@@ -5,7 +5,7 @@ import textwrap
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -16,6 +16,9 @@ from mnistladder import __version__
 from mnistladder.cli.layout import fit
 from mnistladder.data.datasets import Source, find
 from mnistladder.errors import UsageError
+
+if TYPE_CHECKING:
+    from mnistladder.runs.records import BoardRow
 
 app = typer.Typer(
     name="mnistladder",
@@ -125,7 +128,7 @@ def say(text: str) -> None:
     print(text)
 
 
-def print_json(data: Any) -> None:
+def print_json(data: object) -> None:
     """Prints plain data as JSON on stdout."""
     print(json.dumps(data, indent=1))
 
@@ -168,23 +171,14 @@ def print_table(
         say_prose(f"(no room for: {', '.join(missing)})")
 
 
-def result_name(record: dict[str, Any]) -> str:
-    """What users call a result."""
-    return " ".join([record["rung"], *record["overrides"], f"seed {record['seed']}"])
-
-
-def source_of(record: dict[str, Any], data_dir: Path | None) -> Source:
+def source_of(record: "BoardRow", data_dir: Path | None) -> Source:
     """The data that a result was measured on. Raises DataError, UsageError."""
-    name = record["data"]["name"]
+    name = record.data.name
     if data_dir is None and name not in [known.value for known in DataName]:
-        raise UsageError(
-            f"{result_name(record)}: was measured on a folder {name}; name it with --data-dir"
-        )
+        raise UsageError(f"{record.label}: measured on a folder {name}; name it with --data-dir")
     source = find(name, data_dir)
-    if source.sha256 != record["data"]["sha256"]:
-        raise UsageError(
-            f"{result_name(record)}: {data_dir or name} is not the data it was measured on"
-        )
+    if source.sha256 != record.data.sha256:
+        raise UsageError(f"{record.label}: {data_dir or name} is not the data it was measured on")
     return source
 
 

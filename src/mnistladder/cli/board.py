@@ -12,7 +12,7 @@ from mnistladder.errors import UsageError
 from mnistladder.report import statistics, tables
 from mnistladder.report.summary import group, latest, wrong_masks
 from mnistladder.runs import leaderboard, results
-from mnistladder.sealed import Record
+from mnistladder.runs.records import ResultRecord
 
 
 @app.command("leaderboard")
@@ -29,22 +29,22 @@ def show_leaderboard(
             raise UsageError(f"{runs_dir}: no results there to build a leaderboard from")
         if aside := leaderboard.rebuild_board(runs_dir):
             base.complain(f"the old leaderboard was damaged; set aside as {aside}")
-    records = leaderboard.load_board(runs_dir / leaderboard.BOARD)
+    board = leaderboard.load_board(runs_dir / leaderboard.BOARD)
     if json:
-        base.print_json(records)
+        base.print_json([row.plain() for row in board])
         return
     headings = ["rung", "seed", "errors", "accuracy %", "device", "ended", "result"]
     rows = [
         [
-            " ".join([r["rung"], *r["overrides"]]),
-            str(r["seed"]),
-            str(r["errors"]),
-            f"{r['accuracy']:.2f}",
-            r["device"],
-            r["ended"][:16].replace("T", " "),
-            r["result_id"],
+            " ".join([row.rung, *row.overrides]),
+            str(row.seed),
+            str(row.errors),
+            f"{row.accuracy:.2f}",
+            row.device,
+            row.ended[:16].replace("T", " "),
+            row.result_id,
         ]
-        for r in records
+        for row in board
     ]
     if rows:
         drops = ["ended", "device", "accuracy %"]
@@ -72,8 +72,8 @@ def compare(
         raise UsageError(f"compare {before} {after}: no test image is scored by both")
     found = statistics.compare(*masks)
     about = {
-        "before": groups[0][0]["rung"],
-        "after": groups[1][0]["rung"],
+        "before": groups[0][0].rung,
+        "after": groups[1][0].rung,
         "n": [len(group) for group in groups],
         "images": len(masks[0][0]),
         "errors": [float(sum(map(sum, each)) / len(each)) for each in masks],
@@ -89,11 +89,15 @@ def compare(
         base.say_prose(tables.comparison_text(about))
 
 
-def _comparable(names: list[str], runs_dir: Path) -> list[list[Record]]:
+def _comparable(names: list[str], runs_dir: Path) -> list[list[ResultRecord]]:
     """The latest results of two rungs, without overrides, on one data set: MNIST if it may be."""
     known = group(results.all_results(runs_dir))
     measured = [
-        {key[1] for key, found in known.items() if key[0] == name and not found[0]["overrides"]}
+        {
+            key.data_sha256
+            for key, group_ in known.items()
+            if key.rung == name and not group_[0].overrides
+        }
         for name in names
     ]
     for name, data in zip(names, measured, strict=True):

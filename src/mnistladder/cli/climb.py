@@ -27,7 +27,7 @@ from mnistladder.ladder.slots import Devices, decide_devices
 from mnistladder.ladder.survey import survey
 from mnistladder.report import tables
 from mnistladder.report.summary import make_rows
-from mnistladder.sealed import Record
+from mnistladder.runs.records import ResultRecord
 
 JSON_FIELDS = (
     "rung",
@@ -133,13 +133,12 @@ def _print_notice(event: Event) -> None:
 
 
 def again(
-    before: Record, attempt: Attempt, folder: Path, device: str, jobs: int | None, quiet: bool
-) -> Record:
+    before: ResultRecord, attempt: Attempt, folder: Path, device: str, jobs: int | None, quiet: bool
+) -> ResultRecord:
     """Trains an attempt again in a folder, stacked where it was before; its new record."""
     parse_device(device)
-    stacked = {
-        stage.key for stage, was in zip(attempt.stages, before["stacked"], strict=True) if was
-    }
+    # Older records do not say which stages were stacked: then none is.
+    stacked = {stage.key for stage, was in zip(attempt.stages, before.stacked, strict=False) if was}
     options = Options(runs_dir=folder, device=device, jobs=jobs, quiet=quiet)
     ladder = Ladder([attempt], folder, options.largest_stack, stacked)
     for outcome in _outcomes(ladder, options):
@@ -165,11 +164,11 @@ def _failure_line(outcome: Failure) -> str:
 
 def _result_line(outcome: Success) -> str:
     record = outcome.record
-    parameters = tables.times(record["members"], f"{record['parameters']:,}")
+    parameters = tables.times(record.members, f"{record.parameters:,}")
     return (
-        f"{_name(outcome.attempt)}: {record['accuracy']:.2f} % "
-        f"({record['errors']} errors of {record['test_images']:,}), {parameters} parameters, "
-        f"trained in {tables.duration(record['train_s'])} on {record['device']}"
+        f"{_name(outcome.attempt)}: {record.accuracy:.2f} % "
+        f"({record.errors} errors of {record.test_images:,}), {parameters} parameters, "
+        f"trained in {tables.duration(record.train_s)} on {record.device}"
         f"{' [stored]' if outcome.reused else ''}"
     )
 
@@ -182,7 +181,7 @@ def _print_results(outcomes: list[Outcome]) -> None:
 
 def _as_json(outcome: Success) -> dict[str, Any]:
     return {
-        **{name: outcome.record[name] for name in JSON_FIELDS},
-        "overrides": outcome.record["overrides"],
+        **{name: getattr(outcome.record, name) for name in JSON_FIELDS},
+        "overrides": list(outcome.record.overrides),
         "reused": outcome.reused,
     }

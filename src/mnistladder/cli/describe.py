@@ -3,7 +3,7 @@
 from inspect import getdoc
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from mnistladder.cli import base
 from mnistladder.config import cost, loading, schedule
@@ -11,7 +11,7 @@ from mnistladder.config.recipe import recipe, resolved
 from mnistladder.config.spec import Config, Rung
 from mnistladder.data.datasets import MNIST_SIZES, find
 from mnistladder.errors import ConfigError, UsageError
-from mnistladder.ladder.speeds import Calibration
+from mnistladder.ladder.speeds import Calibration, images_per_second
 from mnistladder.ladder.stages import member_stages
 from mnistladder.model.layers import LAYERS, installed_layers
 from mnistladder.model.shapes import layer_table
@@ -20,11 +20,65 @@ from mnistladder.runs import leaderboard
 from mnistladder.sealed import digest
 
 
-def rungs(runs_dir: Path) -> list[dict[str, Any]]:
+class RungLine(TypedDict):
+    """A rung or a variant, as `list` shows it."""
+
+    name: str
+    title: str
+    parameters: int  # of one network
+    epochs: int
+    members: int
+    published_accuracy: float | None  # percent
+    variant_of: str | None
+    done: bool
+
+
+class LayerLine(TypedDict):
+    """A kind of layer, as `layers` shows it."""
+
+    layer: str
+    options: list[str]
+    required: list[str]
+    about: str
+
+
+class ProblemLine(TypedDict):
+    """A mistake of a config; one that is not in a file has no line and no column."""
+
+    file: str
+    line: int | None
+    column: int | None
+    message: str
+    text: str
+
+
+class Cost(TypedDict):
+    """What training all networks of a config takes."""
+
+    multiply_adds_per_image: int
+    images_to_train: int
+    activation_bytes_per_batch: int
+    estimated_train_s: float | None  # seconds of one core
+    estimated_from: str | None
+
+
+class RungReport(TypedDict):
+    """A config, as `show` shows it."""
+
+    name: str
+    overrides: list[str]
+    config: dict[str, object]
+    config_sha256: str
+    layers: list[dict[str, object]]
+    parameters: int  # of one network
+    epochs: int
+    members: int
+    cost: Cost
+
+
+def rungs(runs_dir: Path) -> list[RungLine]:
     """Rungs, then variants; `done`: the board has a result of the config as it is now."""
-    done = {
-        record["config_sha256"] for record in leaderboard.load_board(runs_dir / leaderboard.BOARD)
-    }
+    done = {row.config_sha256 for row in leaderboard.load_board(runs_dir / leaderboard.BOARD)}
     return [
         {
             "name": rung.name,
@@ -40,7 +94,7 @@ def rungs(runs_dir: Path) -> list[dict[str, Any]]:
     ]
 
 
-def say_rungs(rows: list[dict[str, Any]]) -> None:
+def say_rungs(rows: list[RungLine]) -> None:
     """The ladder as one table, the variants as another."""
     for heading, part in (
         ("rung", [row for row in rows if not row["variant_of"]]),
@@ -64,7 +118,7 @@ def say_rungs(rows: list[dict[str, Any]]) -> None:
         base.print_table(headings, cells, set(drops), drops)
 
 
-def layers() -> list[dict[str, Any]]:
+def layers() -> list[LayerLine]:
     """The layers that a config may name; ours, then those of other packages."""
     return [
         {
@@ -77,19 +131,30 @@ def layers() -> list[dict[str, Any]]:
     ]
 
 
-def problems(reference: str, overrides: list[str]) -> list[dict[str, Any]]:
+def problems(reference: str, overrides: list[str]) -> list[ProblemLine]:
     """The mistakes of a config; those without a place in a file have no line and no column."""
     try:
         loading.load_rung(reference, overrides)
     except ConfigError as error:
-        return [{**vars(problem), "text": str(problem)} for problem in error.problems]
+        return [
+            {
+                "file": problem.file,
+                "line": problem.line,
+                "column": problem.column,
+                "message": problem.message,
+                "text": str(problem),
+            }
+            for problem in error.problems
+        ]
     except UsageError as error:
-        nowhere = {"file": reference, "line": None, "column": None}
-        return [{**nowhere, "message": str(error), "text": str(error)}]
+        text = str(error)
+        return [
+            {"file": reference, "line": None, "column": None, "message": text, "text": text},
+        ]
     return []
 
 
-def say_rung(rung: Rung, what: dict[str, Any]) -> None:
+def say_rung(rung: Rung, what: RungReport) -> None:
     """The layer table, the phases and the cost of a config that `about` described."""
     base.say(f"{rung.label}: {rung.config.title}\n")
     _show_layers(rung.config)
@@ -103,7 +168,7 @@ def _published(config: Config) -> float | None:
     return config.published.accuracy if config.published else None
 
 
-def about(rung: Rung, runs_dir: Path) -> dict[str, Any]:
+def about(rung: Rung, runs_dir: Path) -> RungReport:
     """A config with its layers, shapes, parameters and cost, as plain data."""
     config = rung.config
     images = cost.images_to_train(config)
@@ -140,7 +205,7 @@ def _seconds(config: Config, runs_dir: Path) -> tuple[float | None, str | None]:
     if known:
         stages = chain.from_iterable(member_stages(config, 0, find("mnist")))
         return sum(known.stage_s(stage, *MNIST_SIZES) for stage in stages), "calibration"
-    speed = cost.images_per_second(config, leaderboard.load_board(runs_dir / leaderboard.BOARD))
+    speed = images_per_second(config, leaderboard.load_board(runs_dir / leaderboard.BOARD))
     return (None, None) if speed is None else (cost.images_to_train(config) / speed, "board")
 
 
@@ -158,7 +223,7 @@ def _show_layers(config: Config) -> None:
     base.print_table(["layer", "options", "output shape", "parameters"], rows, {"parameters"})
 
 
-def _options(fields: dict[str, Any]) -> str:
+def _options(fields: dict[str, object]) -> str:
     return " ".join(f"{key}={value}" for key, value in fields.items())
 
 
@@ -182,7 +247,7 @@ def _percent(accuracy: float | None) -> str:
     return "-" if accuracy is None else f"{accuracy:.2f} %"
 
 
-def _show_cost(about: dict[str, Any]) -> None:
+def _show_cost(about: Cost) -> None:
     memory = about["activation_bytes_per_batch"] / 2**20
     base.say(f"cost        {about['multiply_adds_per_image']:,} multiply-adds an image forward")
     base.say(

@@ -1,9 +1,10 @@
 """`export`: a result's networks for other programs."""
 
 import os
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -13,8 +14,8 @@ from mnistladder.cli.base import app
 from mnistladder.data.datasets import Source
 from mnistladder.errors import ExitCode, UsageError
 from mnistladder.runs import predictions, results
+from mnistladder.runs.records import ResultRecord
 from mnistladder.runs.stage_store import StageStore
-from mnistladder.sealed import Record
 
 
 class Kind(StrEnum):
@@ -23,6 +24,21 @@ class Kind(StrEnum):
     SAFETENSORS = "safetensors"
     PT2 = "pt2"
     ONNX = "onnx"
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A file's content in short, and how its predictions compare with the stored networks'."""
+
+    bytes: int
+    kind: str
+    networks: int
+    result_id: str
+    input: str
+    output: str
+    predictions: int
+    same_predictions: int
+    largest_change: float  # of a probability
 
 
 @app.command(epilog="Example: mnistladder export model12_averaging --to onnx")
@@ -44,27 +60,26 @@ def export(
     Exit code 1, and no file: it says something else than the stored networks.
     """
     record = results.named(runs_dir, result, seed)
-    path = output or Path(f"{record['rung']}-seed{record['seed']}.{to.value}")
+    path = output or Path(f"{record.rung}-seed{record.seed}.{to.value}")
     _check_target(path, force)
     source, store = base.source_of(record, data_dir), StageStore(runs_dir)
-    store.need(record["member_keys"], record)
-    about, content = _made(record, store, source, to)
-    if changed := about["predictions"] - about["same_predictions"]:
+    store.need(record.member_keys, record)
+    exported, content = _made(record, store, source, to)
+    if changed := exported.predictions - exported.same_predictions:
         base.complain(
-            f"{path}: not written: {changed:,} of {about['predictions']:,} predictions would be "
+            f"{path}: not written: {changed:,} of {exported.predictions:,} predictions would be "
             "others"
         )
         raise typer.Exit(ExitCode.FAILED)
     storage.write(path, content)
-    about = {"file": str(path), **about}
     if json:
-        base.print_json(about)
+        base.print_json({"file": str(path), **asdict(exported)})
         return
-    base.say(f"{path}: {base.result_name(record)}, {about['bytes']:,} bytes")
-    base.say(f"in   {about['input']}\nout  {about['output']}")
+    base.say(f"{path}: {record.label}, {exported.bytes:,} bytes")
+    base.say(f"in   {exported.input}\nout  {exported.output}")
     base.say(
-        f"The same {about['same_predictions']:,} predictions; "
-        f"probabilities within {about['largest_change']:.1g}."
+        f"The same {exported.same_predictions:,} predictions; "
+        f"probabilities within {exported.largest_change:.1g}."
     )
 
 
@@ -77,9 +92,9 @@ def _check_target(path: Path, force: bool) -> None:
 
 
 def _made(
-    record: Record, store: StageStore, source: Source, kind: Kind
-) -> tuple[dict[str, Any], bytes]:
-    """The file's content, and what is told of it: all test images were put to it.
+    record: ResultRecord, store: StageStore, source: Source, kind: Kind
+) -> tuple[Exported, bytes]:
+    """The file's content, and what it says of all test images.
 
     Raises UsageError without the extra that it needs, CorruptError, DataError.
     """
@@ -90,17 +105,17 @@ def _made(
 
     torch.set_num_threads(1)  # as in training: a CPU's bits depend on it
     networks = ensembles.load(record, store, torch.device("cpu"))
-    content = export.WRITERS[kind.value](networks, record)
+    content = export.WRITERS[kind.value](networks, record.plain())
     found = export.probabilities(content, kind.value, source.load().test.images)
     changed, largest = export.difference(found, predictions.averaged(record, store))
-    about = {
-        "bytes": len(content),
-        "kind": kind.value,
-        "networks": record["members"],
-        "result_id": record["result_id"],
+    exported = Exported(
+        bytes=len(content),
+        kind=kind.value,
+        networks=record.members,
+        result_id=record.result_id,
         **export.SIGNATURE,
-        "predictions": len(found),
-        "same_predictions": len(found) - changed,
-        "largest_change": largest,
-    }
-    return about, content
+        predictions=len(found),
+        same_predictions=len(found) - changed,
+        largest_change=largest,
+    )
+    return exported, content

@@ -1,8 +1,9 @@
 """`gallery` and `errors`: what a result's networks get right and wrong, to look at."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,7 +12,10 @@ from mnistladder.cli.base import app
 from mnistladder.errors import UsageError
 from mnistladder.report.gallery import Picture, percent
 from mnistladder.runs import results
-from mnistladder.sealed import Record
+from mnistladder.runs.records import ResultRecord
+
+if TYPE_CHECKING:
+    from mnistladder.report.difficulty import Difficulty
 
 
 @app.command(epilog="Example: mnistladder gallery model09_dropout --dir pictures")
@@ -32,11 +36,11 @@ def gallery(
 
     record = results.named(runs_dir, result, seed)
     found = predictions.load(record, runs_dir, base.source_of(record, data_dir))
-    folder = folder or Path(f"{record['rung']}-seed-{record['seed']}-gallery")
+    folder = folder or Path(f"{record.rung}-seed-{record.seed}-gallery")
     views = gallery.views(found, picks)
     paths = [folder / f"{view.name}.png" for view in views]
     for path, view in zip(paths, views, strict=True):
-        title = f"{base.result_name(record)}. {view.title}"
+        title = f"{record.label}. {view.title}"
         style.save(digit_sheets.sheet(view.pictures, title), path)
     if json:
         base.print_json(
@@ -55,7 +59,7 @@ def gallery(
             base.say(f"{path}: {view.title}, {len(view.pictures)} digits")
 
 
-def _about(picture: Picture) -> dict[str, Any]:
+def _about(picture: Picture) -> dict[str, object]:
     return {
         "image": picture.id,
         "label": picture.label,
@@ -81,113 +85,125 @@ def errors(
     json: base.AsJson = False,
 ) -> None:
     """List the test images a result gets wrong, and which rung first gets each one right."""
-    from mnistladder.report import gallery
+    from mnistladder.report import difficulty, gallery
     from mnistladder.runs import predictions
 
     record = results.named(runs_dir, result, seed)
     other = results.named(runs_dir, versus, seed) if versus else None
-    found = predictions.load(record, runs_dir, base.source_of(record, data_dir))
-    pictures = gallery.every_error(found)
+    said = predictions.load(record, runs_dir, base.source_of(record, data_dir))
+    pictures = gallery.every_error(said)
     if other:
         _check_comparable(record, other)
-        pictures = tuple(p for p in pictures if p.id not in other["wrong_images"])
-    about = _about_errors(record, pictures, results.all_results(runs_dir))
-    about["confusion"] = found.confusion.tolist()
-    about["versus"] = _versus(record, other) if other else None
+        pictures = tuple(p for p in pictures if p.id not in other.wrong_images)
+    ladder = difficulty.measure(results.all_results(runs_dir), record.data.sha256)
+    errors = Errors(record, pictures, ladder, said.confusion.tolist(), other)
     if figure:
         _save_sheet(pictures, record, other, figure)
     if json:
-        base.print_json(about)
+        base.print_json(_errors_json(errors))
     else:
-        _say_errors(about, record)
+        _say_errors(errors)
 
 
-def _check_comparable(record: Record, other: Record) -> None:
-    for key in ("data", "scored"):
-        if record[key] != other[key]:
-            raise UsageError(
-                f"--vs {base.result_name(other)}: was not measured on the same test images"
-            )
+@dataclass(frozen=True)
+class Errors:
+    """The test images that a result gets wrong; with another result, those that it gets right."""
+
+    record: ResultRecord
+    pictures: tuple[Picture, ...]
+    ladder: "Difficulty"
+    confusion: list[list[int]]  # 10 x 10: rows are the digits shown, columns the digits said
+    other: ResultRecord | None
+
+    @property
+    def wrong_in_both(self) -> list[int]:
+        theirs = self.other.wrong_images if self.other else ()
+        return sorted(set(self.record.wrong_images) & set(theirs))
+
+    @property
+    def wrong_there_only(self) -> list[int]:
+        theirs = self.other.wrong_images if self.other else ()
+        return sorted(set(theirs) - set(self.record.wrong_images))
 
 
-def _about_errors(
-    record: Record, pictures: Sequence[Picture], board: Iterable[Record]
-) -> dict[str, Any]:
+def _check_comparable(record: ResultRecord, other: ResultRecord) -> None:
+    if (record.data, record.span) != (other.data, other.span):
+        raise UsageError(f"--vs {other.label}: was not measured on the same test images")
+
+
+def _errors_json(errors: Errors) -> dict[str, object]:
     """Each error with the rung that first gets it right, and what no rung does."""
-    from mnistladder.report import difficulty
-
-    whole = difficulty.measure(board, record["data"]["sha256"])
     return {
-        "result_id": record["result_id"],
-        "rung": record["rung"],
-        "overrides": record["overrides"],
-        "seed": record["seed"],
+        **_which(errors.record),
         "errors": [
-            {**_about(picture), "first_right": whole.first_right(picture.id)}
-            for picture in pictures
+            {**_about(picture), "first_right": errors.ladder.first_right(picture.id)}
+            for picture in errors.pictures
         ],
-        "rungs": list(whole.rungs),
-        "never_right": whole.never_right,
+        "rungs": list(errors.ladder.rungs),
+        "never_right": errors.ladder.never_right,
+        "confusion": errors.confusion,
+        "versus": {
+            **_which(errors.other),
+            "wrong_in_both": errors.wrong_in_both,
+            "wrong_there_only": errors.wrong_there_only,
+        }
+        if errors.other
+        else None,
     }
 
 
-def _versus(record: Record, other: Record) -> dict[str, Any]:
-    """How the wrong images of two results lie to each other."""
-    ours, theirs = set(record["wrong_images"]), set(other["wrong_images"])
+def _which(record: ResultRecord) -> dict[str, object]:
     return {
-        "result_id": other["result_id"],
-        "rung": other["rung"],
-        "overrides": other["overrides"],
-        "seed": other["seed"],
-        "wrong_in_both": sorted(ours & theirs),
-        "wrong_there_only": sorted(theirs - ours),
+        "result_id": record.result_id,
+        "rung": record.rung,
+        "overrides": list(record.overrides),
+        "seed": record.seed,
     }
 
 
 def _save_sheet(
-    pictures: Sequence[Picture], record: Record, other: Record | None, path: Path
+    pictures: Sequence[Picture], record: ResultRecord, other: ResultRecord | None, path: Path
 ) -> None:
     from mnistladder.report import digit_sheets, style
 
-    than = f", right by {base.result_name(other)}" if other else ""
-    title = f"{base.result_name(record)}: {len(pictures):,} wrong{than}"
+    than = f", right by {other.label}" if other else ""
+    title = f"{record.label}: {len(pictures):,} wrong{than}"
     style.save(digit_sheets.sheet(pictures, title), path)
 
 
-def _say_errors(about: dict[str, Any], record: Record) -> None:
-    base.say(
-        f"{base.result_name(record)}: {record['errors']:,} errors of {record['test_images']:,}"
-    )
-    if versus := about["versus"]:
+def _say_errors(errors: Errors) -> None:
+    record, pictures = errors.record, errors.pictures
+    base.say(f"{record.label}: {record.errors:,} errors of {record.test_images:,}")
+    if errors.other:
         base.say_prose(
-            f"{base.result_name(versus)} gets {len(about['errors']):,} of them right (below); "
-            f"{len(versus['wrong_in_both']):,} are wrong in both, and "
-            f"{len(versus['wrong_there_only']):,} there only."
+            f"{errors.other.label} gets {len(pictures):,} of them right (below); "
+            f"{len(errors.wrong_in_both):,} are wrong in both, and "
+            f"{len(errors.wrong_there_only):,} there only."
         )
     base.say("")
     rows = [
         [
-            f"{row['image']}{'?' if row['contested'] else ''}",
-            str(row["label"]),
-            str(row["predicted"]),
-            percent(row["probability"]),
-            row["first_right"] or "none",
+            f"{picture.id}{'?' if picture.contested else ''}",
+            str(picture.label),
+            str(picture.predicted),
+            percent(picture.probability),
+            errors.ladder.first_right(picture.id) or "none",
         ]
-        for row in about["errors"]
+        for picture in pictures
     ]
     headings = ["test image", "label", "said", "probability", "first right (most seeds)"]
     base.print_table(headings, rows, set(headings[:4]))
-    if any(row["contested"] for row in about["errors"]):
+    if any(picture.contested for picture in pictures):
         base.say("?: people contest this label.")
-    _say_never(about)
+    _say_never(errors.ladder)
     base.say("\nDigits shown (rows) and said (columns):")
-    cells = [[str(digit), *map(str, row)] for digit, row in enumerate(about["confusion"])]
+    cells = [[str(digit), *map(str, row)] for digit, row in enumerate(errors.confusion)]
     base.print_table(["", *map(str, range(10))], cells, set(map(str, range(10))))
 
 
-def _say_never(about: dict[str, Any]) -> None:
-    never = " ".join(map(str, about["never_right"])) or "none"
-    if not (rungs := len(about["rungs"])):
+def _say_never(ladder: "Difficulty") -> None:
+    never = " ".join(map(str, ladder.never_right)) or "none"
+    if not (rungs := len(ladder.rungs)):
         return
     base.say("")
     base.say_prose(

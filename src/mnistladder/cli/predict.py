@@ -16,8 +16,8 @@ from mnistladder.cli.base import app
 from mnistladder.errors import DataError, ExitCode, UsageError
 from mnistladder.report.gallery import percent
 from mnistladder.runs import results
+from mnistladder.runs.records import ResultRecord
 from mnistladder.runs.stage_store import StageStore
-from mnistladder.sealed import Record
 
 SHADES = " .:-=+*#%@"
 TOP = 3
@@ -54,7 +54,7 @@ def predict(
     if figure and figure.suffix.lower() != ".png":
         raise UsageError(f"{figure}: what the network saw is written as .png")
     record = results.named(runs_dir, result, seed)
-    StageStore(runs_dir).need(record["member_keys"], record)
+    StageStore(runs_dir).need(record.member_keys, record)
     names, seen = _read(images)
     rows = _rows(names, _probabilities(record, runs_dir, seen, device))
     if figure and seen:
@@ -84,7 +84,9 @@ def _read(paths: list[Path]) -> tuple[list[str], Digits]:
     return names, seen
 
 
-def _probabilities(record: Record, runs: Path, seen: Digits, device: str) -> NDArray[np.float64]:
+def _probabilities(
+    record: ResultRecord, runs: Path, seen: Digits, device: str
+) -> NDArray[np.float64]:
     """What the result's networks say of digits, N x 10. Raises CorruptError, ResourceError."""
     if not seen:
         return np.empty((0, 10))

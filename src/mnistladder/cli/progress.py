@@ -31,7 +31,7 @@ class Remaining:
             self.epochs[event.key] -= event.epochs_done
         elif isinstance(event, EpochDone):
             self.epochs[event.key] -= 1
-            self.seconds[event.key] = event.row["train_s"] + event.row["eval_s"]
+            self.seconds[event.key] = event.row.train_s + event.row.eval_s
         elif isinstance(event, Finished | Failed):
             self.epochs[event.key] = 0
 
@@ -80,9 +80,9 @@ class Reporter:
     def describe(self, event: EpochDone) -> str:
         """Loss, test errors and speed of an epoch."""
         row = event.row
-        speed = row["images"] / max(row["train_s"], 1e-3)
+        speed = row.images / max(row.train_s, 1e-3)
         return (
-            f"loss {row['loss']:.4f}  test errors {row['test_errors']}  {speed:,.0f} images/s  "
+            f"loss {row.loss:.4f}  test errors {row.test_errors}  {speed:,.0f} images/s  "
             f"{duration(self.remaining.seconds_left())} left"
         )
 
@@ -98,7 +98,7 @@ class PlainReporter(Reporter):
     def epoch_done(self, event: EpochDone) -> None:
         last = self.stages[event.key].first_epoch + self.stages[event.key].epochs
         name = self.names[event.key]
-        self.say(f"{name}: epoch {event.row['epoch']}/{last}  {self.describe(event)}")
+        self.say(f"{name}: epoch {event.row.epoch}/{last}  {self.describe(event)}")
 
 
 STYLES = {

@@ -1,7 +1,8 @@
 """`verify` and `reproduce`: whether a result is what it says."""
 
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -12,10 +13,43 @@ from mnistladder.data.datasets import Source
 from mnistladder.errors import CorruptError, ExitCode, UsageError, UserError
 from mnistladder.ladder import provenance
 from mnistladder.ladder.attempts import Attempt
-from mnistladder.ladder.provenance import Difference
+from mnistladder.ladder.provenance import Difference, NetworkCheck, Trace
 from mnistladder.runs import results
+from mnistladder.runs.records import ResultRecord
 from mnistladder.runs.stage_store import StageStore
-from mnistladder.sealed import Record
+
+
+@dataclass(frozen=True)
+class Verified:
+    """What evaluating a result's networks anew showed."""
+
+    result_id: str
+    rung: str
+    overrides: tuple[str, ...]
+    seed: int
+    networks: int
+    predictions: int
+    changed_predictions: int
+    largest_change: float  # of a probability
+    wrong_fields: list[str]
+    verified: bool
+
+
+@dataclass(frozen=True)
+class Reproduced:
+    """What training a result anew showed."""
+
+    result_id: str
+    rung: str
+    overrides: tuple[str, ...]
+    seed: int
+    same: bool
+    first_difference: Difference | None
+    differing_fields: list[str]
+    errors: tuple[int, int]  # of the stored result and of the new one
+    epochs: int  # of all networks
+    other_machine: dict[str, tuple[object, object]]
+    folder: str
 
 
 @app.command(epilog="Examples: mnistladder verify model09_dropout    mnistladder verify --all")
@@ -41,28 +75,28 @@ def verify(
     )
     if not wanted:
         raise UsageError(f"{runs_dir}: no results there to verify")
-    verified: dict[str, provenance.Look] = {}
+    known: dict[str, NetworkCheck] = {}
     rows, worst = [], ExitCode.OK
     for record in wanted:
         try:
-            row = _verify(record, base.source_of(record, data_dir), runs_dir, device, verified)
+            row = _verify(record, base.source_of(record, data_dir), runs_dir, device, known)
         except UserError as error:
-            base.complain(f"{base.result_name(record)}: not verified: {error}")
+            base.complain(f"{record.label}: not verified: {error}")
             worst = max(worst, error.exit_code)
             continue
         rows.append(row)
-        worst = worst if row["verified"] else max(worst, ExitCode.FAILED)
+        worst = worst if row.verified else max(worst, ExitCode.FAILED)
         if not json:
-            base.say(_verdict(row))
+            base.say(_verdict(record.label, row))
     if json:
-        base.print_json(rows)
+        base.print_json([asdict(row) for row in rows])
     raise typer.Exit(worst)
 
 
 def _verify(
-    record: Record, source: Source, runs: Path, device: str, known: dict[str, provenance.Look]
-) -> dict[str, Any]:
-    """What was found; networks that several results share are looked at once."""
+    record: ResultRecord, source: Source, runs: Path, device: str, known: dict[str, NetworkCheck]
+) -> Verified:
+    """What the networks show; those that several results share are evaluated once."""
     attempt, store = provenance.attempt_of(record, source), StageStore(runs)
     store.need((stage.key for stage in attempt.stages), record)
     if any(stage.key not in known for stage in attempt.stages):
@@ -71,37 +105,38 @@ def _verify(
         devices.make_deterministic()
         chosen = devices.choose(environment.parse_device(device))
         known |= {
-            look.stage.key: look for look in provenance.look_again(attempt, store, chosen, known)
+            check.stage.key: check
+            for check in provenance.check_networks(attempt, store, chosen, known)
         }
-    looks = [known[stage.key] for stage in attempt.stages]
+    checks = [known[stage.key] for stage in attempt.stages]
     wrong = provenance.wrong_fields(record, attempt, store)
-    wrong += [] if all(look.is_recorded for look in looks) else ["weights_sha256 of a network"]
-    changed = sum(look.changed for look in looks)
-    return {
-        "result_id": record["result_id"],
-        "rung": record["rung"],
-        "overrides": record["overrides"],
-        "seed": record["seed"],
-        "networks": len(looks),
-        "predictions": len(looks) * len(store.probabilities(looks[0].stage.key)),
-        "changed_predictions": changed,
-        "largest_change": max(look.largest for look in looks),
-        "wrong_fields": wrong,
-        "verified": not changed and not wrong,
-    }
+    wrong += [] if all(check.is_recorded for check in checks) else ["weights_sha256 of a network"]
+    changed = sum(check.changed for check in checks)
+    return Verified(
+        result_id=record.result_id,
+        rung=record.rung,
+        overrides=record.overrides,
+        seed=record.seed,
+        networks=len(checks),
+        predictions=len(checks) * len(store.probabilities(checks[0].stage.key)),
+        changed_predictions=changed,
+        largest_change=max(check.largest for check in checks),
+        wrong_fields=wrong,
+        verified=not changed and not wrong,
+    )
 
 
-def _verdict(row: dict[str, Any]) -> str:
-    networks = _count(row["networks"], "network")
-    name = f"{base.result_name(row)}: {networks}, {row['predictions']:,} predictions"
-    bits = f"probabilities within {row['largest_change']:.1g}"
-    if row["largest_change"] == 0:
+def _verdict(label: str, row: Verified) -> str:
+    networks = _count(row.networks, "network")
+    name = f"{label}: {networks}, {row.predictions:,} predictions"
+    bits = f"probabilities within {row.largest_change:.1g}"
+    if row.largest_change == 0:
         bits = "probabilities bit for bit"
-    if row["verified"]:
+    if row.verified:
         return f"{name}: verified, {bits}"
-    what = f"{row['changed_predictions']} predictions changed"
-    if row["wrong_fields"]:
-        what += f"; the record is wrong in {', '.join(row['wrong_fields'])}"
+    what = f"{row.changed_predictions} predictions changed"
+    if row.wrong_fields:
+        what += f"; the record is wrong in {', '.join(row.wrong_fields)}"
     return f"{name}: NOT verified: {what}; {bits}"
 
 
@@ -127,16 +162,16 @@ def reproduce(
     traced = _trace(attempt, StageStore(runs_dir))
     folder = provenance.fresh_folder(runs_dir, attempt)
     after = climb.again(before, attempt, folder, device, jobs, quiet)
-    found = _compare(before, after, attempt, traced, folder)
+    outcome = _compare(before, after, attempt, traced, folder)
     if json:
-        base.print_json(found)
+        base.print_json(asdict(outcome))
     else:
-        base.say(_report(before, found))
-    if not found["same"]:
+        base.say(_report(before.label, outcome))
+    if not outcome.same:
         raise typer.Exit(ExitCode.FAILED)
 
 
-def _trace(attempt: Attempt, store: StageStore) -> dict[str, list[Record]] | None:
+def _trace(attempt: Attempt, store: StageStore) -> Trace | None:
     """The old networks' histories; None where they are not stored, or damaged."""
     if not all(store.is_stored(stage.key) for stage in attempt.stages):
         return None
@@ -148,12 +183,12 @@ def _trace(attempt: Attempt, store: StageStore) -> dict[str, list[Record]] | Non
 
 
 def _compare(
-    before: Record,
-    after: Record,
+    before: ResultRecord,
+    after: ResultRecord,
     attempt: Attempt,
-    traced: dict[str, list[Record]] | None,
+    traced: Trace | None,
     folder: Path,
-) -> dict[str, Any]:
+) -> Reproduced:
     """Where two trainings of the attempt first differ."""
     if traced is None:
         old, new = provenance.mean_trace(before), provenance.mean_trace(after)
@@ -161,41 +196,40 @@ def _compare(
         old, new = traced, provenance.trace(attempt, StageStore(folder))
     difference = provenance.first_difference(old, new)
     fields = ("weights_sha256", "predictions_sha256")
-    differing = [name for name in fields if before[name] != after[name]]
-    return {
-        "result_id": before["result_id"],
-        "rung": before["rung"],
-        "overrides": before["overrides"],
-        "seed": before["seed"],
-        "same": difference is None and not differing,
-        "first_difference": vars(difference) if difference else None,
-        "differing_fields": differing,
-        "errors": [before["errors"], after["errors"]],
-        "epochs": after["epochs"] * after["members"],
-        "other_machine": provenance.other_machine(before, after),
-        "folder": str(folder),
-    }
+    differing = [name for name in fields if getattr(before, name) != getattr(after, name)]
+    return Reproduced(
+        result_id=before.result_id,
+        rung=before.rung,
+        overrides=before.overrides,
+        seed=before.seed,
+        same=difference is None and not differing,
+        first_difference=difference,
+        differing_fields=differing,
+        errors=(before.errors, after.errors),
+        epochs=after.epochs * after.members,
+        other_machine=provenance.other_machine(before, after),
+        folder=str(folder),
+    )
 
 
-def _report(before: Record, found: dict[str, Any]) -> str:
-    old, new = found["errors"]
-    lines = [f"{base.result_name(before)}: {old} errors, trained anew {new}"]
-    if found["same"]:
+def _report(label: str, outcome: Reproduced) -> str:
+    old_errors, new_errors = outcome.errors
+    lines = [f"{label}: {old_errors} errors, trained anew {new_errors}"]
+    if outcome.same:
         lines.append(
-            f"No difference in {_count(found['epochs'], 'epoch')}: the same weights, bit for bit."
+            f"No difference in {_count(outcome.epochs, 'epoch')}: the same weights, bit for bit."
         )
-    elif found["first_difference"]:
-        first = Difference(**found["first_difference"])
+    elif first := outcome.first_difference:
         lines.append(
             f"They differ from epoch {first.epoch} of {first.network} on: `{first.field}` was "
             f"{first.before}, and is {first.after}."
         )
     else:
-        lines.append(f"All epochs look the same, but these differ: {found['differing_fields']}.")
-    lines.append(f"The new networks are in {found['folder']}.")
+        lines.append(f"All epochs look the same, but these differ: {outcome.differing_fields}.")
+    lines.append(f"The new networks are in {outcome.folder}.")
     lines += [
         f"Made elsewhere: {name} was {old}, and is {new}."
-        for name, (old, new) in found["other_machine"].items()
+        for name, (old, new) in outcome.other_machine.items()
     ]
     return "\n".join(lines)
 

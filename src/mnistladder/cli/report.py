@@ -13,7 +13,7 @@ from mnistladder.errors import DataError, ExitCode, UsageError
 from mnistladder.report import curves, formats, notes, tables
 from mnistladder.report.summary import Row, group, make_rows
 from mnistladder.runs import leaderboard, results
-from mnistladder.sealed import Record
+from mnistladder.runs.records import BoardRow, ResultRecord
 
 TAKES = {  # by the option that chooses what is made: what may go with it
     "html": {"rungs", "runs_dir"},
@@ -62,7 +62,7 @@ def report(
     if html:
         _write_page(records, wanted, runs_dir, html)
     elif curves_:
-        _print_curves([record for record in records if record["rung"] in wanted], json)
+        _print_curves([record for record in records if record.rung in wanted], json)
     else:
         rows = [row for row in tables.sort_rows(make_rows(records), sort) if row.name in wanted]
         if figure:
@@ -113,20 +113,21 @@ def _draw_ladder(rows: list[Row], path: Path) -> None:
     style.save(charts.ladder(rungs), path)
 
 
-def _write_page(records: list[Record], rungs: set[str], runs_dir: Path, path: Path) -> None:
+def _write_page(listed: list[BoardRow], rungs: set[str], runs_dir: Path, path: Path) -> None:
     """A page of these rungs, with the predictions that are stored of each one's first seed."""
     from mnistladder import storage
     from mnistladder.report import page
     from mnistladder.runs import predictions
 
-    if not all("curve" in record for record in records) or not records:
+    records = [record for record in listed if isinstance(record, ResultRecord)]
+    if len(records) < len(listed) or not records:
         raise UsageError(f"{runs_dir}: no results there; --html needs the records, not the board")
     stored = {}
-    for results_of_row in group(record for record in records if record["rung"] in rungs).values():
+    for results_of_row in group(record for record in records if record.rung in rungs).values():
         for record in results_of_row:
             try:
                 source = base.source_of(record, None)
-                stored[record["result_id"]] = predictions.load(record, runs_dir, source)
+                stored[record.result_id] = predictions.load(record, runs_dir, source)
                 break
             except (UsageError, DataError):  # not stored here; the page says so
                 continue
@@ -134,7 +135,7 @@ def _write_page(records: list[Record], rungs: set[str], runs_dir: Path, path: Pa
     base.say(str(path))
 
 
-def _records(runs_dir: Path) -> list[Record]:
+def _records(runs_dir: Path) -> list[BoardRow]:
     """The whole records where they are, else what the leaderboard has of them.
 
     Raises CorruptError if either was edited.
@@ -160,7 +161,7 @@ def _check(rows: list[Row]) -> None:
         raise typer.Exit(ExitCode.FAILED)
 
 
-def _print_curves(records: list[Record], json: bool) -> None:
+def _print_curves(records: list[BoardRow], json: bool) -> None:
     curve_tables = curves.beside_published(records)
     if json:
         base.print_json([curves.as_json(table) for table in curve_tables])
@@ -189,9 +190,9 @@ CURVE_CELLS: tuple[Callable[[curves.CurveEpoch], str], ...] = (  # under EPOCH_H
 )
 
 
-def _chosen(board: list[Record], rungs: str | None) -> set[str]:
+def _chosen(board: list[BoardRow], rungs: str | None) -> set[str]:
     """The rungs to show: those named, or all there are. Steps are computed over all of them."""
-    present = {record["rung"] for record in board}
+    present = {record.rung for record in board}
     if rungs is None:
         return present
     from mnistladder.config.loading import rung_names

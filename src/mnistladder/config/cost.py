@@ -1,14 +1,11 @@
 """What a config costs: multiply-adds, memory, and time by the speed measured on this machine."""
 
-from collections.abc import Iterable
 from math import prod
 
-from mnistladder.config.recipe import recipe
 from mnistladder.config.sizes import EVALUATED, PART, epoch_size
 from mnistladder.config.spec import Config
 from mnistladder.model.layers import Conv, Dense
 from mnistladder.model.shapes import layer_table
-from mnistladder.sealed import Record, digest
 from mnistladder.task import INPUT_SHAPE
 
 OPTIMIZER_MIB = 150  # what torch loads when the first optimizer is made
@@ -43,21 +40,6 @@ def images_to_train(config: Config, count: int = 60_000) -> int:
         for phase in config.phases
     )
     return config.members * sum(each)
-
-
-def images_per_second(config: Config, results: Iterable[Record]) -> float | None:
-    """The speed of this config by results measured before, scaled from the most similar network.
-
-    None where nothing was measured yet.
-    """
-    own, wanted = digest(recipe(config)), multiply_adds(config) + OVERHEAD
-    known: list[tuple[float, float]] = []
-    for record in results:
-        if record["config_sha256"] == own:
-            return float(record["images_per_s"])
-        cost = record["multiply_adds"] + OVERHEAD
-        known.append((abs(cost / wanted - 1), record["images_per_s"] * cost / wanted))
-    return min(known)[1] if known else None
 
 
 def peak_mib(config: Config, networks: int, images: int, start_mib: float) -> float:

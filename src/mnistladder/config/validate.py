@@ -56,11 +56,10 @@ def check(data: Any) -> tuple[Config | None, list[Mistake]]:
     return (None if mistakes else config), mistakes
 
 
-def recorded_config(record: Mapping[str, Any]) -> Config:
+def recorded_config(content: Mapping[str, object], where: str) -> Config:
     """The config that a stored result was made with. Raises CorruptError if it is not valid."""
-    config, mistakes = check(record["config"])
+    config, mistakes = check(content)
     if config is None:
-        where = f"{record['rung']} seed {record['seed']} ({record['result_id']})"
         raise CorruptError(f"{where}: its config is refused: {mistakes[0].message}")
     return config
 

@@ -5,7 +5,6 @@ from functools import cache
 from pathlib import Path
 
 from mnistladder.data.datasets import MNIST_SHA256
-from mnistladder.sealed import Record
 
 
 @cache
@@ -15,6 +14,6 @@ def ids() -> frozenset[int]:
     return frozenset([*map(int, data["corrected"]), *data["neither"], *data["undecided"]])
 
 
-def applies(record: Record) -> bool:
-    """Whether a result was measured on the images that the numbers mean."""
-    return bool(record["data"]["sha256"] == MNIST_SHA256)
+def applies(data_sha256: str) -> bool:
+    """Whether a data set, by its hash, has the images that the numbers mean."""
+    return data_sha256 == MNIST_SHA256

@@ -8,7 +8,7 @@ import copy
 import io
 import json
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -26,7 +26,6 @@ from mnistladder.errors import CorruptError, UsageError
 from mnistladder.model import network
 from mnistladder.model.ensemble import UNFITTED, Ensemble
 from mnistladder.model.shapes import layer_table
-from mnistladder.sealed import Record
 
 FLOAT_BYTES = 4
 SIGNATURE = {
@@ -37,7 +36,7 @@ DESCRIBED = ("rung", "overrides", "seed", "result_id", "config", "members", "wei
 Run = Callable[[Tensor], Tensor]
 
 
-def to_safetensors(ensemble: Ensemble, record: Record) -> bytes:
+def to_safetensors(ensemble: Ensemble, record: Mapping[str, object]) -> bytes:
     """All weights by name; the metadata say how to build the networks, and whose they are."""
     tensors = {name: value.contiguous().clone() for name, value in ensemble.state_dict().items()}
     about = {name: json.dumps(record[name]) for name in DESCRIBED}
@@ -89,7 +88,7 @@ def _rebuilt(content: bytes) -> Ensemble:
     return ensemble
 
 
-def to_pt2(ensemble: Ensemble, record: Record) -> bytes:
+def to_pt2(ensemble: Ensemble, record: Mapping[str, object]) -> bytes:
     """A program of `torch.export` for any number of images; its metadata say whose it is."""
     buffer = io.BytesIO()
     with _quiet():
@@ -98,7 +97,7 @@ def to_pt2(ensemble: Ensemble, record: Record) -> bytes:
     return buffer.getvalue()
 
 
-def to_onnx(ensemble: Ensemble, record: Record) -> bytes:
+def to_onnx(ensemble: Ensemble, record: Mapping[str, object]) -> bytes:
     """A graph for ONNX runtimes and any number of images. Raises UsageError without the extra."""
     try:
         import onnxruntime  # noqa: F401
@@ -158,7 +157,7 @@ def _run_onnx(content: bytes) -> Run:
     return lambda images: torch.from_numpy(session.run(None, {"images": images.numpy()})[0])
 
 
-WRITERS: dict[str, Callable[[Ensemble, Record], bytes]] = {
+WRITERS: dict[str, Callable[[Ensemble, Mapping[str, object]], bytes]] = {
     "safetensors": to_safetensors,
     "pt2": to_pt2,
     "onnx": to_onnx,
@@ -184,7 +183,7 @@ def difference(found: np.ndarray, stored: np.ndarray) -> tuple[int, float]:
     return changed, float(np.abs(found - stored).max())
 
 
-def _described(record: Record) -> str:
+def _described(record: Mapping[str, object]) -> str:
     return json.dumps({**{name: record[name] for name in DESCRIBED}, **SIGNATURE})
 
 

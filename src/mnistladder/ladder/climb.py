@@ -14,8 +14,8 @@ from mnistladder.ladder.scoring import make_result
 from mnistladder.ladder.stages import Stage
 from mnistladder.ladder.survey import Survey, is_damaged, survey
 from mnistladder.runs import leaderboard
+from mnistladder.runs.records import ResultRecord
 from mnistladder.runs.stage_store import StageStore
-from mnistladder.sealed import Record
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Success:
     """An attempt's result; `reused` if it was stored before."""
 
     attempt: Attempt
-    record: Record
+    record: ResultRecord
     reused: bool
 
 
@@ -63,7 +63,7 @@ class Ladder:
         self.survey = survey(attempts, runs) if state is None else state
 
     @property
-    def known(self) -> dict[Attempt, Record]:
+    def known(self) -> dict[Attempt, ResultRecord]:
         """Results that are stored."""
         return self.survey.known
 
@@ -124,7 +124,7 @@ class Ladder:
                     continue  # another process was first
                 aside = storage.set_aside(path)
             emit(self._notice(f"{text}; set aside as {aside.name} and made again"))
-        ids = (record["result_id"] for record in self.known.values())
+        ids = (record.result_id for record in self.known.values())
         if not leaderboard.lists(self.runs, ids):
             self._report_board(leaderboard.rebuild_board(self.runs), emit)
 

@@ -1,9 +1,9 @@
 """What happens while stages run, as plain data that crosses process borders."""
 
 from dataclasses import dataclass
-from typing import Any
 
 from mnistladder.errors import ExitCode
+from mnistladder.runs.records import HistoryRow
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class EpochDone:
     """An epoch was trained, evaluated and stored; `row` is its line of the history."""
 
     key: str
-    row: dict[str, Any]
+    row: HistoryRow
 
 
 @dataclass(frozen=True)

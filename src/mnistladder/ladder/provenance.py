@@ -1,11 +1,10 @@
 """Whether a stored result is what it says: its networks looked at again, or trained again."""
 
-import json
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,45 +15,44 @@ from mnistladder.errors import UsageError
 from mnistladder.ladder.attempts import Attempt
 from mnistladder.ladder.scoring import make_result
 from mnistladder.ladder.stages import Stage
+from mnistladder.runs.records import BoardRow, ResultRecord
 from mnistladder.runs.stage_store import StageStore
-from mnistladder.sealed import Record
 
 if TYPE_CHECKING:
     import torch
 
-MACHINE = ("device", "device_name", "cpu_capability", "versions")
+WHERE_IT_WAS_MADE = ("device", "device_name", "cpu_capability", "versions")
 COMPARED = ("phase", "lr", "images", "loss", "test_loss", "test_errors", "test_accuracy")
+Trace = Mapping[str, Sequence[Mapping[str, object]]]  # by network, the fields of each epoch
 
 
-def attempt_of(record: Record, source: Source) -> Attempt:
+def attempt_of(record: ResultRecord, source: Source) -> Attempt:
     """What was climbed for a result, from its record. Raises UsageError, CorruptError."""
-    where = f"{record['rung']} seed {record['seed']} ({record['result_id']})"
-    if source.sha256 != record["data"]["sha256"]:
-        raise UsageError(f"{where}: {source.name} is not the data it was measured on")
-    rung = Rung(record["rung"], recorded_config(record), tuple(record["overrides"]))
-    attempt = Attempt(rung, record["seed"], source)
-    if attempt.result_id != record["result_id"]:
-        raise UsageError(f"{where}: was made by another engine, which this mnistladder has not")
+    if source.sha256 != record.data.sha256:
+        raise UsageError(f"{record.where}: {source.name} is not the data it was measured on")
+    rung = Rung(record.rung, recorded_config(record.config, record.where), record.overrides)
+    attempt = Attempt(rung, record.seed, source)
+    if attempt.result_id != record.result_id:
+        raise UsageError(
+            f"{record.where}: was made by another engine, which this mnistladder has not"
+        )
     return attempt
 
 
 @dataclass(frozen=True)
-class Look:
-    """A stored network looked at again: images it now says otherwise, largest change of p.
-
-    `is_recorded` says whether its weights are those that its record names.
-    """
+class NetworkCheck:
+    """A stored network, evaluated anew and compared with its stored probabilities."""
 
     stage: Stage
-    changed: int
-    largest: float
-    is_recorded: bool
+    changed: int  # test images with another prediction
+    largest: float  # the largest change of a probability
+    is_recorded: bool  # whether its weights are those that its record names
 
 
-def look_again(
+def check_networks(
     attempt: Attempt, store: StageStore, device: "torch.device", known: Container[str] = ()
-) -> Iterator[Look]:
-    """Evaluates each stored network anew, but those already known.
+) -> Iterator[NetworkCheck]:
+    """Evaluates each stored network anew, except the stages whose keys are in `known`.
 
     Raises CorruptError for a damaged file.
     """
@@ -69,22 +67,23 @@ def look_again(
         store.check_files(stage.key)
         member = TrainState.new(stage.config, stage.seed, digits.statistics, device)
         member.load(store.checkpoint(stage.key))
-        found = evaluate.probabilities(member.evaluated, digits.test.images).cpu().numpy()
+        now = evaluate.probabilities(member.evaluated, digits.test.images).cpu().numpy()
         stored = store.probabilities(stage.key)
-        changed = int((found.argmax(1) != stored.argmax(1)).sum())
-        largest = float(np.abs(found - stored).max())
-        recorded = store.record(stage.key)["weights_sha256"]
-        yield Look(stage, changed, largest, hash_weights(member.evaluated) == recorded)
+        changed = int((now.argmax(1) != stored.argmax(1)).sum())
+        largest = float(np.abs(now - stored).max())
+        recorded = store.record(stage.key).weights_sha256
+        yield NetworkCheck(stage, changed, largest, hash_weights(member.evaluated) == recorded)
 
 
-def wrong_fields(record: Record, attempt: Attempt, store: StageStore) -> list[str]:
+def wrong_fields(record: ResultRecord, attempt: Attempt, store: StageStore) -> list[str]:
     """Fields of the record that its stored networks do not bear out. Raises CorruptError.
 
-    Not `config`: all is derived from it, and it lacks the keys that came after the record.
+    Not `config`: all is derived from it, and it lacks the keys that came after the record. A field
+    that a newer version added is wrong here: nothing in this version can derive it.
     """
-    derived = json.loads(json.dumps(make_result(attempt, store)))  # tuples are lists in a record
-    others = {name: record[name] for name in record if name not in ("schema", "config")}
-    return [name for name, value in others.items() if value != derived.get(name)]
+    derived = make_result(attempt, store).plain()
+    stated = {k: value for k, value in record.plain().items() if k not in ("schema", "config")}
+    return [name for name, value in stated.items() if value != derived.get(name)]
 
 
 @dataclass(frozen=True)
@@ -94,46 +93,47 @@ class Difference:
     network: str
     epoch: int
     field: str
-    before: Any
-    after: Any
+    before: object
+    after: object
 
 
-def trace(attempt: Attempt, store: StageStore) -> dict[str, list[Record]]:
+def trace(attempt: Attempt, store: StageStore) -> Trace:
     """The history rows of each network, through all its stages. Raises CorruptError."""
-    rows: dict[str, list[Record]] = {}
+    rows: dict[str, list[Mapping[str, object]]] = {}
     for stage in attempt.stages:
-        rows.setdefault(f"network {stage.seed}", []).extend(store.history(stage.key))
+        history = [row.plain() for row in store.history(stage.key)]
+        rows.setdefault(f"network {stage.seed}", []).extend(history)
     return rows
 
 
-def mean_trace(record: Record) -> dict[str, list[Record]]:
+def mean_trace(record: ResultRecord) -> Trace:
     """What a record alone has of its networks' histories: their mean."""
     rows = [
         {"loss": loss, "test_accuracy": accuracy}
-        for loss, accuracy in zip(*record["curve"].values(), strict=True)
+        for loss, accuracy in zip(record.curve.loss, record.curve.test_accuracy, strict=True)
     ]
     return {"mean of the networks": rows}
 
 
-def first_difference(
-    before: dict[str, list[Record]], after: dict[str, list[Record]]
-) -> Difference | None:
+def first_difference(before: Trace, after: Trace) -> Difference | None:
     """The earliest epoch and field in which two traces differ, or None."""
-    found = []
+    differences = []
+    missing: Mapping[str, object] = {}
     for network, rows in before.items():
-        pairs = zip_longest(rows, after[network], fillvalue=Record())
+        pairs = zip_longest(rows, after[network], fillvalue=missing)
         for epoch, (old, new) in enumerate(pairs, start=1):
-            found += [
+            differences += [
                 Difference(network, epoch, field, old.get(field), new.get(field))
                 for field in COMPARED
                 if old.get(field) != new.get(field)
             ]
-    return min(found, key=lambda difference: difference.epoch, default=None)
+    return min(differences, key=lambda difference: difference.epoch, default=None)
 
 
-def other_machine(before: Record, after: Record) -> dict[str, tuple[Any, Any]]:
+def other_machine(before: BoardRow, after: BoardRow) -> dict[str, tuple[object, object]]:
     """What differs of where two results were made; then their bits may differ."""
-    return {name: (before[name], after[name]) for name in MACHINE if before[name] != after[name]}
+    pairs = {name: (getattr(before, name), getattr(after, name)) for name in WHERE_IT_WAS_MADE}
+    return {name: (old, new) for name, (old, new) in pairs.items() if old != new}
 
 
 def fresh_folder(runs: Path, attempt: Attempt) -> Path:

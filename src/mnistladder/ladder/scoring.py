@@ -12,20 +12,32 @@ from mnistladder.data.datasets import MNIST_SHA256
 from mnistladder.errors import CorruptError
 from mnistladder.ladder.attempts import Attempt
 from mnistladder.model.layers import plugin_versions
+from mnistladder.runs.records import HistoryRow, ResultRecord, StageRecord
 from mnistladder.runs.stage_store import StageStore, mean_probabilities
-from mnistladder.sealed import Record, digest
+from mnistladder.sealed import digest
 from mnistladder.task import LEAST_PROBABILITY
 
+FROM_LAST_STAGE = (
+    "data",
+    "device_name",
+    "cpu_capability",
+    "threads",
+    "precision",
+    "versions",
+    "git",
+)
 
-def make_result(attempt: Attempt, store: StageStore) -> Record:
-    """The record of a attempt whose stages are all stored. Raises CorruptError, DataError."""
+
+def make_result(attempt: Attempt, store: StageStore) -> ResultRecord:
+    """The record of an attempt whose stages are all stored. Raises CorruptError, DataError."""
     final = attempt.levels[-1]
     each = [store.probabilities(stage.key) for stage in final]
     labels = attempt.source.test_labels()
     member_errors = [int((p.argmax(1) != labels).sum()) for p in each]
-    if member_errors != [store.record(stage.key)["test_errors"] for stage in final]:
+    records = {stage.key: store.record(stage.key) for stage in attempt.stages}
+    if member_errors != [records[stage.key].test_errors for stage in final]:
         raise CorruptError(f"{store.root}: stored errors do not fit the stored probabilities")
-    return {
+    content = {
         **_identity(attempt),
         "member_keys": [stage.key for stage in final],
         "member_seeds": [stage.seed for stage in final],
@@ -35,13 +47,14 @@ def make_result(attempt: Attempt, store: StageStore) -> Record:
             [[store.history(stage.key) for stage in level] for level in attempt.levels],
             len(labels),
         ),
-        "weights_sha256": [store.record(stage.key)["weights_sha256"] for stage in final],
-        "stacked": [store.record(stage.key)["stacked"] for stage in attempt.stages],
-        **_effort([store.record(stage.key) for stage in attempt.stages]),
+        "weights_sha256": [records[stage.key].weights_sha256 for stage in final],
+        "stacked": [records[stage.key].stacked for stage in attempt.stages],
+        **_effort([records[stage.key] for stage in attempt.stages]),
     }
+    return ResultRecord.model_validate(content)
 
 
-def _identity(attempt: Attempt) -> Record:
+def _identity(attempt: Attempt) -> dict[str, object]:
     """What was climbed."""
     config = attempt.rung.config
     return {
@@ -64,19 +77,19 @@ def _identity(attempt: Attempt) -> Record:
     }
 
 
-def _effort(stages: list[Record]) -> Record:
+def _effort(stages: list[StageRecord]) -> dict[str, object]:
     """What it took: sums over all stages of all members, and the machine of the last one."""
-    images = sum(record["images_seen"] for record in stages)
-    train_s = round(sum(record["train_s"] for record in stages), 3)
+    images = sum(record.images_seen for record in stages)
+    train_s = round(sum(record.train_s for record in stages), 3)
     return {
         "images_seen": images,
         "train_s": train_s,
-        "total_s": round(sum(record["total_s"] for record in stages), 3),
+        "total_s": round(sum(record.total_s for record in stages), 3),
         "images_per_s": round(images / max(train_s, 1e-3)),
-        "device": "+".join(sorted({record["device"] for record in stages})),
-        **{key: stages[-1][key] for key in ("data", *MACHINE)},
-        "started": min(record["started"] for record in stages),
-        "ended": max(record["ended"] for record in stages),
+        "device": "+".join(sorted({record.device for record in stages})),
+        **{name: getattr(stages[-1], name) for name in FROM_LAST_STAGE},
+        "started": min(record.started for record in stages),
+        "ended": max(record.ended for record in stages),
     }
 
 
@@ -86,10 +99,7 @@ def _published(attempt: Attempt) -> float | None:
     return published.accuracy if published and attempt.source.sha256 == MNIST_SHA256 else None
 
 
-MACHINE = ("device_name", "cpu_capability", "threads", "precision", "versions", "git")
-
-
-def _scores(probabilities: np.ndarray, labels: np.ndarray, config: Config) -> Record:
+def _scores(probabilities: np.ndarray, labels: np.ndarray, config: Config) -> dict[str, object]:
     """Errors, loss and what can be compared image by image, of averaged probabilities N x 10."""
     every = probabilities.argmax(1).astype(np.uint8)
     part = config.scored_slice(len(labels))
@@ -109,14 +119,14 @@ def _scores(probabilities: np.ndarray, labels: np.ndarray, config: Config) -> Re
     }
 
 
-def _curve(levels: list[list[list[Record]]], images: int) -> dict[str, list[float]]:
+def _curve(levels: list[list[list[HistoryRow]]], images: int) -> dict[str, list[float]]:
     """Training loss and test accuracy in percent after each epoch, means over members."""
     by_member = [list(chain.from_iterable(parts)) for parts in zip(*levels, strict=True)]
     epochs = list(zip(*by_member, strict=True))
     return {
-        "loss": [float(np.mean([row["loss"] for row in rows])) for rows in epochs],
+        "loss": [float(np.mean([row.loss for row in rows])) for rows in epochs],
         "test_accuracy": [
-            100 * (1 - float(np.mean([row["test_errors"] for row in rows])) / images)
+            100 * (1 - float(np.mean([row.test_errors for row in rows])) / images)
             for rows in epochs
         ],
     }

@@ -1,22 +1,23 @@
 """Speeds measured on this machine, kept in the runs folder; `calibration` measures them."""
 
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable
 from pathlib import Path
 
 from mnistladder import environment, sealed, storage
+from mnistladder.config.cost import OVERHEAD, multiply_adds
 from mnistladder.config.recipe import recipe
 from mnistladder.config.sizes import epoch_size
 from mnistladder.config.spec import Config
 from mnistladder.errors import CorruptError
 from mnistladder.ladder.stages import Stage
+from mnistladder.runs.records import BoardRow, Record, Sealed
 from mnistladder.sealed import digest
 
 CALIBRATION = "calibration.json"
 LARGEST = 64  # networks stacked
 
 
-@dataclass(frozen=True)
-class Speed:
+class Speed(Record):
     """Seconds of one image trained, augmented, evaluated, and of an epoch's end stored.
 
     Measured by `calibration.measure`.
@@ -38,6 +39,15 @@ class Speed:
         return total
 
 
+class CalibrationRecord(Sealed):
+    """calibration.json of a runs folder."""
+
+    machine: list[str | None]  # cpu or gpu, the processor's name, torch's version
+    start_s: float  # seconds of a process before its first stage
+    start_mib: float  # memory of a process before its first stage
+    speeds: dict[str, Speed]  # by `network_key`
+
+
 class Calibration:
     """Speeds measured on this machine, kept in a runs folder."""
 
@@ -52,16 +62,13 @@ class Calibration:
 
     def _load(self) -> None:
         try:
-            stored = sealed.unseal(self.path.read_bytes(), str(self.path))
-            speeds = {key: Speed(**speed) for key, speed in stored["speeds"].items()}
-        except (
-            CorruptError,
-            TypeError,
-        ):  # damaged, or another version's: it is soon measured again
+            content = sealed.unseal(self.path.read_bytes(), str(self.path))
+            stored = CalibrationRecord.parse(content, str(self.path))
+        except CorruptError:  # damaged, or another version's: it is soon measured again
             return
-        if stored["machine"] == self.machine:
-            self.speeds = speeds
-            self.start_s, self.start_mib = stored["start_s"], stored["start_mib"]
+        if stored.machine == self.machine:
+            self.speeds = dict(stored.speeds)
+            self.start_s, self.start_mib = stored.start_s, stored.start_mib
 
     def started(self, seconds: float) -> None:
         """Notes how long this process took to load torch, and its memory since."""
@@ -70,13 +77,13 @@ class Calibration:
 
     def save(self) -> None:
         """Stores what is known. Raises ResourceError."""
-        content = {
-            "machine": self.machine,
-            "start_s": self.start_s,
-            "start_mib": self.start_mib,
-            "speeds": {key: asdict(speed) for key, speed in self.speeds.items()},
-        }
-        storage.write(self.path, sealed.seal(content))
+        content = CalibrationRecord(
+            machine=self.machine,
+            start_s=self.start_s,
+            start_mib=self.start_mib,
+            speeds=self.speeds,
+        )
+        storage.write(self.path, sealed.seal(content.plain()))
 
     def speed(self, config: Config, networks: int) -> Speed | None:
         """The speed of so many of the config's networks as one, if it was measured."""
@@ -99,3 +106,18 @@ def network_key(config: Config, networks: int) -> str:
     content = recipe(config)
     parts = [content.get(name) for name in KEYS]
     return digest([*parts, networks])[:32]
+
+
+def images_per_second(config: Config, board: Iterable[BoardRow]) -> float | None:
+    """The speed of this config by results measured before, scaled from the most similar network.
+
+    None where nothing was measured yet.
+    """
+    own, wanted = digest(recipe(config)), multiply_adds(config) + OVERHEAD
+    known: list[tuple[float, float]] = []
+    for row in board:
+        if row.config_sha256 == own:
+            return float(row.images_per_s)
+        cost = row.multiply_adds + OVERHEAD
+        known.append((abs(cost / wanted - 1), row.images_per_s * cost / wanted))
+    return min(known)[1] if known else None

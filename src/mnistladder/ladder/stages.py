@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 from mnistladder.config.cost import OVERHEAD, multiply_adds
 from mnistladder.config.recipe import RECIPE_VERSION, recipe
@@ -61,8 +60,8 @@ class Stage:
         """SHA-256 of what stages must have in common to train side by side."""
         return digest(self._content() | {"first_phase": self.first_phase})
 
-    def _content(self) -> dict[str, Any]:
-        content: dict[str, Any] = recipe(self.config)
+    def _content(self) -> dict[str, object]:
+        content = recipe(self.config)
         for irrelevant in ("members", "pool"):
             content.pop(irrelevant, None)
         content["phases"] = [

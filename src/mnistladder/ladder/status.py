@@ -40,7 +40,7 @@ class Standing:
         for attempt in ladder.attempts:
             epochs = {stage.key: stage.epochs for stage in attempt.stages}
             self.rungs[attempt.rung.label][attempt.result_id] = epochs
-        self.accuracies = {t.result_id: record["accuracy"] for t, record in ladder.known.items()}
+        self.accuracies = {t.result_id: record.accuracy for t, record in ladder.known.items()}
         self.failed_results = set[str]()  # result ids
         self.running = set[str]()  # keys of stages, as are those below
         self.failed = set[str]()
@@ -62,7 +62,7 @@ class Standing:
     def decided(self, outcome: Outcome) -> None:
         """Receives an attempt's outcome."""
         if isinstance(outcome, Success):
-            self.accuracies[outcome.attempt.result_id] = outcome.record["accuracy"]
+            self.accuracies[outcome.attempt.result_id] = outcome.record.accuracy
         else:
             self.failed_results.add(outcome.attempt.result_id)
 

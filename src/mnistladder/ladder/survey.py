@@ -8,15 +8,15 @@ from mnistladder.errors import CorruptError
 from mnistladder.ladder.attempts import Attempt
 from mnistladder.ladder.stages import Stage
 from mnistladder.runs import results
+from mnistladder.runs.records import ResultRecord
 from mnistladder.runs.stage_store import StageStore
-from mnistladder.sealed import Record
 
 
 @dataclass(frozen=True)
 class Survey:
     """The state of a runs folder, as far as some attempts need it."""
 
-    known: dict[Attempt, Record]  # attempts whose result is stored
+    known: dict[Attempt, ResultRecord]  # attempts whose result is stored
     missing: dict[str, Stage]  # by key: stages that the other attempts need and that are not stored
     damaged: dict[Path, str]  # result files and stage folders, with what is wrong with them
 
@@ -42,8 +42,8 @@ def survey(attempts: Sequence[Attempt], runs: Path) -> Survey:
 
 def _stored_results(
     attempts: Sequence[Attempt], runs: Path
-) -> tuple[dict[Attempt, Record], dict[Path, str]]:
-    known, damaged = dict[Attempt, Record](), dict[Path, str]()
+) -> tuple[dict[Attempt, ResultRecord], dict[Path, str]]:
+    known, damaged = dict[Attempt, ResultRecord](), dict[Path, str]()
     for attempt in attempts:
         name, result_id = attempt.rung.name, attempt.result_id
         try:

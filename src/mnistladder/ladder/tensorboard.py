@@ -14,7 +14,7 @@ from functools import cached_property
 from itertools import chain
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -28,8 +28,8 @@ from mnistladder.ladder.attempts import Attempt
 from mnistladder.ladder.events import EpochDone, Event, Failed, Finished, Notice, Started
 from mnistladder.ladder.stages import Stage
 from mnistladder.model import network
+from mnistladder.runs.records import HistoryRow
 from mnistladder.runs.stage_store import StageStore
-from mnistladder.sealed import Record
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
@@ -129,9 +129,9 @@ class TensorBoards:
     def _digits(self) -> Digits:
         return load_digits(self.source, self.store.data_folder(self.source), torch.device("cpu"))
 
-    def _add_row(self, writer: "SummaryWriter", row: Record) -> None:
+    def _add_row(self, writer: "SummaryWriter", row: HistoryRow) -> None:
         for tag, value in scalars(row, len(self._digits.test)).items():
-            writer.add_scalar(tag, value, row["epoch"])
+            writer.add_scalar(tag, value, row.epoch)
 
     def close(self) -> None:
         for writer in self.writers.values():
@@ -144,16 +144,16 @@ def _place(known: Network, key: str) -> int:
     return [stage.key for stage in known.stages].index(key)
 
 
-def scalars(row: Record, test_images: int) -> dict[str, float]:
+def scalars(row: HistoryRow, test_images: int) -> dict[str, float]:
     """What is drawn of a history row; of a learning rate that moves, the epoch's last."""
-    rate = row["lr"]
+    rate = row.lr
     return {
-        "loss/training": row["loss"],
-        "loss/test": row["test_loss"],
-        "test/errors": row["test_errors"],
-        "test/accuracy_percent": 100 * (1 - row["test_errors"] / test_images),
-        "training/learning_rate": rate[-1] if isinstance(rate, list) else rate,
-        "training/images_per_s": row["images"] / max(row["train_s"], 1e-3),
+        "loss/training": row.loss,
+        "loss/test": row.test_loss,
+        "test/errors": row.test_errors,
+        "test/accuracy_percent": 100 * (1 - row.test_errors / test_images),
+        "training/learning_rate": rate[-1] if isinstance(rate, tuple) else rate,
+        "training/images_per_s": row.images / max(row.train_s, 1e-3),
     }
 
 
@@ -182,7 +182,7 @@ def _make_writer(folder: Path) -> "SummaryWriter":
     return SummaryWriter(str(folder), purge_step=0)
 
 
-def _add_graph(writer: Any, stage: Stage, statistics: tuple[float, float]) -> str:
+def _add_graph(writer: "SummaryWriter", stage: Stage, statistics: tuple[float, float]) -> str:
     """Adds the graph of the stage's network; says why not where it cannot be traced."""
     built = network.build(stage.config.model, stage.seed, statistics)
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):  # it prints errors

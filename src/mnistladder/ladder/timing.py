@@ -16,10 +16,22 @@ from mnistladder.engine.devices import make_deterministic
 from mnistladder.engine.tensors import Images
 from mnistladder.engine.train_state import TrainState
 from mnistladder.ladder.speeds import Speed
+from mnistladder.runs.records import HistoryRow
 from mnistladder.runs.stage_store import Progress, StageStore
 
 BUDGET_S = 0.5
 STATISTICS = (33.3, 78.6)
+EPOCH = HistoryRow(  # as long as those of a network in training
+    loss=0.1234567890123456,
+    test_loss=0.1234567890123456,
+    test_errors=100,
+    eval_s=0.123,
+    epoch=1,
+    phase=0,
+    lr=1e-3,
+    images=60_000,
+    train_s=1.234,
+)
 
 
 def measure(config: Config, networks: int, device: torch.device, runs: Path) -> Speed:
@@ -49,7 +61,10 @@ def measure(config: Config, networks: int, device: torch.device, runs: Path) -> 
     evaluate.probabilities(members[0].network, test[:EVALUATED])
     evaluate_s = _seconds(lambda: evaluate.probabilities(members[0].network, test), device)
     return Speed(
-        each, _assemble_s(config, device), evaluate_s / len(test), _store_s(members[0], runs)
+        train_s=each,
+        augment_s=_assemble_s(config, device),
+        evaluate_s=evaluate_s / len(test),
+        store_s=_store_s(members[0], runs),
     )
 
 
@@ -60,8 +75,9 @@ def _store_s(member: TrainState, runs: Path) -> float:
         store = StageStore(Path(folder))
         each = list[float]()
         for epoch in range(5):
+            row = EPOCH.model_copy(update={"epoch": epoch})
             start = time.perf_counter()
-            store.save_progress("speed", Progress(member.save(), [{"epoch": epoch}]))
+            store.save_progress("speed", Progress(member.save(), [row]))
             each.append(time.perf_counter() - start)
     return median(each)
 

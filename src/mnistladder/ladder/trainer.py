@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -20,6 +19,7 @@ from mnistladder.engine.train_state import TrainState, hash_weights
 from mnistladder.errors import CorruptError, DivergedError
 from mnistladder.ladder.events import EpochDone, Event, Failed, Finished, Notice, Started
 from mnistladder.ladder.stages import Stage
+from mnistladder.runs.records import HistoryRow, StageRecord
 from mnistladder.runs.stage_store import Progress, StageStore, mean_probabilities
 
 
@@ -141,7 +141,7 @@ class Trainer:
         failed = list(trainees)
         for trainee, loss in zip(trainees, trained.losses, strict=True):
             with self._own_errors(trainee.stage):
-                row = _evaluate(trainee, digits, loss) | _about_epoch(trainee, trained, train_s)
+                row = _history_row(trainee, digits, loss, trained, train_s)
                 trainee.progress.history.append(row)
                 trainee.progress.checkpoint = trainee.member.save()
                 self.store.save_progress(trainee.stage.key, trainee.progress)
@@ -162,9 +162,9 @@ class Trainer:
         probabilities = trainee.probabilities
         if probabilities is None:  # killed between the last epoch and the record
             probabilities = evaluate.probabilities(trainee.member.evaluated, digits.test.images)
-        about = _about(trainee, digits, self.device)
         stage, found = trainee.stage, probabilities.cpu().numpy()
-        self.store.finish(stage.key, stage.seed, stage.config, trainee.progress, found, about)
+        record = StageRecord.model_validate(_about(trainee, digits, self.device))
+        self.store.finish(record, stage.config, trainee.progress, found)
         self.emit(Finished(stage.key))
 
 
@@ -176,46 +176,45 @@ def _next_together(trainees: list[Trainee]) -> list[Trainee]:
     return [t for t in trainees if t.epoch == first.epoch and t.progress.stacked]
 
 
-def _evaluate(trainee: Trainee, digits: Digits, loss: float) -> dict[str, Any]:
-    """The part of a history row that scores the trained network. Raises DivergedError."""
+def _history_row(
+    trainee: Trainee, digits: Digits, loss: float, trained: TrainedEpoch, train_s: float
+) -> HistoryRow:
+    """The row of an epoch, whose network is evaluated here. Raises DivergedError."""
     start = time.perf_counter()
     trainee.probabilities = evaluate.probabilities(trainee.member.evaluated, digits.test.images)
     score = evaluate.score(trainee.probabilities, digits.test.labels)
+    phase, _ = trainee.stage.position(trainee.epoch)
     for kind, value in (("loss", loss), ("test loss", score.loss)):
         if not math.isfinite(value):
-            where = f"epoch {trainee.epoch + 1}, phase {trainee.stage.position(trainee.epoch)[0]}"
+            where = f"epoch {trainee.epoch + 1}, phase {phase}"
             raise DivergedError(f"{where}: the {kind} is {value}; lower its `lr`")
-    return {
-        "loss": loss,
-        "test_loss": score.loss,
-        "test_errors": score.errors,
-        "eval_s": round(time.perf_counter() - start, 3),
-    }
-
-
-def _about_epoch(trainee: Trainee, trained: TrainedEpoch, train_s: float) -> dict[str, Any]:
-    """The part of a history row that says which epoch it was, and what it took."""
     first, last = trained.rates[0], trained.rates[-1]
-    return {
-        "epoch": trainee.epoch + 1,
-        "phase": trainee.stage.position(trainee.epoch)[0],
-        "lr": first if first == last else [first, last],
-        "images": trained.images,
-        "train_s": round(train_s, 3),
-    }
+    return HistoryRow(
+        loss=loss,
+        test_loss=score.loss,
+        test_errors=score.errors,
+        eval_s=round(time.perf_counter() - start, 3),
+        epoch=trainee.epoch + 1,
+        phase=phase,
+        lr=first if first == last else (first, last),
+        images=trained.images,
+        train_s=round(train_s, 3),
+    )
 
 
-def _about(trainee: Trainee, digits: Digits, device: torch.device) -> dict[str, Any]:
+def _about(trainee: Trainee, digits: Digits, device: torch.device) -> dict[str, object]:
     """What the record says of how the stage was trained; times are sums over all its sittings."""
     stage, progress = trainee.stage, trainee.progress
     history = progress.history
-    train_s = sum(row["train_s"] for row in history)
+    train_s = sum(row.train_s for row in history)
     return {
+        "key": stage.key,
+        "seed": stage.seed,
         "epochs": len(history),
-        "images_seen": sum(row["images"] for row in history),
+        "images_seen": sum(row.images for row in history),
         "train_s": round(train_s, 3),
-        "total_s": round(train_s + sum(row["eval_s"] for row in history), 3),
-        "test_errors": history[-1]["test_errors"],
+        "total_s": round(train_s + sum(row.eval_s for row in history), 3),
+        "test_errors": history[-1].test_errors,
         "weights_sha256": hash_weights(trainee.member.evaluated),
         "data": {"name": stage.source.name, "sha256": stage.source.sha256},
         "test_images": len(digits.test),
@@ -230,7 +229,7 @@ def _about(trainee: Trainee, digits: Digits, device: torch.device) -> dict[str, 
     }
 
 
-def machine(device: torch.device) -> dict[str, Any]:
+def machine(device: torch.device) -> dict[str, object]:
     """Device, versions and code of this process."""
     is_cuda = device.type == "cuda"
     return {

@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
@@ -12,7 +13,7 @@ import numpy as np
 from mnistladder.config.loading import rung_of
 from mnistladder.data.datasets import MNIST_SHA256
 from mnistladder.report.summary import group
-from mnistladder.sealed import Record
+from mnistladder.runs.records import BoardRow, ResultRecord
 
 ABOUT = (
     "Ours are means over seeds and members. Distance: the mean of |log(our loss / published loss)| "
@@ -78,25 +79,25 @@ def as_json(table: CurveTable) -> dict[str, Any]:
     return {**asdict(table), "epochs": epochs}
 
 
-def beside_published(results: list[Record]) -> list[CurveTable]:
+def beside_published(results: Sequence[BoardRow]) -> list[CurveTable]:
     """A table for each rung; other data, older configs and engines have tables of their own."""
-    known = [record for record in results if "curve" in record and not record["overrides"]]
+    known = [r for r in results if isinstance(r, ResultRecord) and not r.overrides]
     return [table(records) for records in group(known).values()]
 
 
-def table(records: list[Record]) -> CurveTable:
+def table(records: list[ResultRecord]) -> CurveTable:
     """A row an epoch and the distance, of one rung's records; a variant is beside its rung's log.
 
     The log is of MNIST: other data have none.
     """
-    name = records[0]["rung"]
-    loss = _mean([record["curve"]["loss"] for record in records])
-    accuracy = _mean([record["curve"]["test_accuracy"] for record in records])
-    has_log = records[0]["data"]["sha256"] == MNIST_SHA256
+    name = records[0].rung
+    loss = _mean([record.curve.loss for record in records])
+    accuracy = _mean([record.curve.test_accuracy for record in records])
+    has_log = records[0].data.sha256 == MNIST_SHA256
     log = published().get(rung_of(name) or name, NO_LOG) if has_log else NO_LOG
     return CurveTable(
         rung=name,
-        title=records[0]["title"],
+        title=records[0].title,
         n=len(records),
         epochs=tuple(
             CurveEpoch(
@@ -112,7 +113,7 @@ def table(records: list[Record]) -> CurveTable:
     )
 
 
-def _mean(curves: list[list[float]]) -> list[float]:
+def _mean(curves: Sequence[Sequence[float]]) -> list[float]:
     return [float(value) for value in np.mean(curves, axis=0)]
 
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from mnistladder.config.loading import shipped_names
 from mnistladder.report.summary import group, latest
-from mnistladder.sealed import Record
+from mnistladder.runs.records import ResultRecord
 
 
 @dataclass(frozen=True)
@@ -36,15 +36,19 @@ class Difficulty:
         return [int(image) for image in np.flatnonzero(~self.right.any(axis=0))]
 
 
-def measure(results: Iterable[Record], data: str) -> Difficulty:
+def measure(results: Iterable[ResultRecord], data: str) -> Difficulty:
     """From the whole records of all rungs, without overrides, on the data of that hash."""
-    groups = group(record for record in results if "wrong_images" in record)
-    found = {name: groups[key] for name in shipped_names() if (key := latest(groups, name, data))}
-    return Difficulty(tuple(found), np.array([_mostly_right(each) for each in found.values()]))
+    groups = group(results)
+    measured = {
+        name: groups[key] for name in shipped_names() if (key := latest(groups, name, data))
+    }
+    return Difficulty(
+        tuple(measured), np.array([_mostly_right(each) for each in measured.values()])
+    )
 
 
-def _mostly_right(results: list[Record]) -> NDArray[np.bool_]:
-    wrong = np.zeros(results[0]["scored"][1], int)
+def _mostly_right(results: list[ResultRecord]) -> NDArray[np.bool_]:
+    wrong = np.zeros(results[0].span[1], int)
     for record in results:
-        wrong[record["wrong_images"]] += 1
+        wrong[list(record.wrong_images)] += 1
     return 2 * wrong < len(results)

@@ -24,7 +24,7 @@ from mnistladder.report import charts, curves, gallery, style, tables
 from mnistladder.report.notes import notes
 from mnistladder.report.summary import Row, group, make_rows
 from mnistladder.runs.predictions import Predictions
-from mnistladder.sealed import Record
+from mnistladder.runs.records import ResultRecord
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -57,8 +57,8 @@ class Section:
     plan: str
     curves: str
     distance: float | None
-    records: list[Record]
-    shown: Record | None = None  # whose predictions the rest is
+    records: list[ResultRecord]
+    shown: ResultRecord | None = None  # whose predictions the rest is
     confusion: list[list[int]] | None = None
     views: tuple[gallery.View, ...] = ()
 
@@ -70,7 +70,9 @@ class Section:
 
 
 def render(
-    records: Iterable[Record], found: Mapping[str, Predictions], rungs: Container[str] | None = None
+    records: Iterable[ResultRecord],
+    found: Mapping[str, Predictions],
+    rungs: Container[str] | None = None,
 ) -> str:
     """The page of whole records; `found` has predictions of some of them, by result id.
 
@@ -119,7 +121,9 @@ def template(name: str) -> "Template":
 
 
 def make_sections(
-    records: list[Record], found: Mapping[str, Predictions], rungs: Container[str] | None = None
+    records: list[ResultRecord],
+    found: Mapping[str, Predictions],
+    rungs: Container[str] | None = None,
 ) -> list[Section]:
     """A section for each row of the board, in its order, each with an anchor of its own.
 
@@ -137,13 +141,13 @@ def make_sections(
 
 
 def _section(
-    anchor: str, row: Row, records: list[Record], found: Mapping[str, Predictions]
+    anchor: str, row: Row, records: list[ResultRecord], found: Mapping[str, Predictions]
 ) -> Section:
-    config = recorded_config(records[-1])
+    config = recorded_config(records[-1].config, records[-1].where)
     table = curves.table(records)
     before = _before(row)
-    shown = next((record for record in records if record["result_id"] in found), None)
-    predicted = found[shown["result_id"]] if shown else None
+    shown = next((record for record in records if record.result_id in found), None)
+    predicted = found[shown.result_id] if shown else None
     return Section(
         anchor=anchor,
         row=row,

@@ -1,9 +1,9 @@
 """Results -> one row for each rung: means, intervals, verdicts, and what each step is worth."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby, pairwise
-from typing import Literal
+from typing import Literal, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,9 +14,10 @@ from mnistladder.config.recipe import RECIPE_VERSION
 from mnistladder.data import contested
 from mnistladder.report import statistics
 from mnistladder.report.statistics import Comparison, Interval
-from mnistladder.sealed import Record
+from mnistladder.runs.records import BoardRow, ResultRecord
 
 Verdict = Literal["reproduced", "better", "worse"]
+AnyResult = TypeVar("AnyResult", bound=BoardRow)
 
 
 @dataclass(frozen=True)
@@ -101,33 +102,44 @@ class Row:
         return low <= self.published_errors <= high
 
 
-Identity = tuple[str, str, str, int, str]
+class Identity(NamedTuple):
+    """What results must have in common to be one row; the order of the rows."""
+
+    rung: str
+    data_sha256: str
+    config_sha256: str
+    engine: int
+    plugins_sha256: str
 
 
-def identity(record: Record) -> Identity:
-    """What results must have in common to be one row: rung, data, config, engine and plugins."""
-    plugins = sealed.digest(record.get("plugins", {}))
-    engine = record.get("engine", 1)
-    return record["rung"], record["data"]["sha256"], record["config_sha256"], engine, plugins
+def identity(record: BoardRow) -> Identity:
+    """The row that a result belongs to."""
+    return Identity(
+        rung=record.rung,
+        data_sha256=record.data.sha256,
+        config_sha256=record.config_sha256,
+        engine=record.engine,
+        plugins_sha256=sealed.digest(record.plugins),
+    )
 
 
-def group(results: Iterable[Record]) -> dict[Identity, list[Record]]:
+def group(results: Iterable[AnyResult]) -> dict[Identity, list[AnyResult]]:
     """Results by identity, each group in order of seed."""
-    ordered = sorted(results, key=lambda record: (identity(record), record["seed"]))
-    return {key: list(found) for key, found in groupby(ordered, identity)}
+    ordered = sorted(results, key=lambda record: (identity(record), record.seed))
+    return {key: list(alike) for key, alike in groupby(ordered, identity)}
 
 
-def latest(groups: dict[Identity, list[Record]], rung: str, data: str) -> Identity | None:
+def latest(groups: Mapping[Identity, Sequence[BoardRow]], rung: str, data: str) -> Identity | None:
     """Of a rung without overrides, the group of the newest engine and the latest config."""
-    found = [
-        (key[3], max(record["ended"] for record in group), key)
+    fitting = [
+        (key.engine, max(record.ended for record in group), key)
         for key, group in groups.items()
-        if key[:2] == (rung, data) and not group[0]["overrides"]
+        if (key.rung, key.data_sha256) == (rung, data) and not group[0].overrides
     ]
-    return max(found)[2] if found else None
+    return max(fitting)[2] if fitting else None
 
 
-def make_rows(results: Iterable[Record]) -> list[Row]:
+def make_rows(results: Iterable[BoardRow]) -> list[Row]:
     """One row for each rung as configured, in order of name; every stored seed counts.
 
     Steps are compared where the results are whole records; a board alone lacks the wrong images.
@@ -137,47 +149,47 @@ def make_rows(results: Iterable[Record]) -> list[Row]:
     return [replace(_row(found), step=steps.get(key)) for key, found in groups.items()]
 
 
-def _row(results: list[Record]) -> Row:
+def _row(results: list[BoardRow]) -> Row:
     last = results[-1]
-    errors = [record["errors"] for record in results]
-    accuracies = [record["accuracy"] for record in results]
+    errors = [record.errors for record in results]
+    accuracies = [record.accuracy for record in results]
     return Row(
-        name=last["rung"],
+        name=last.rung,
         rung=_label(last),
-        title=last["title"],
+        title=last.title,
         n=len(results),
-        seeds=tuple(record["seed"] for record in results),
-        members=last["members"],
-        parameters=last["parameters"],
-        epochs=last["epochs"],
-        test_images=last["test_images"],
+        seeds=tuple(record.seed for record in results),
+        members=last.members,
+        parameters=last.parameters,
+        epochs=last.epochs,
+        test_images=last.test_images,
         errors=tuple(errors),
-        dead_classes=tuple(record.get("dead_classes", 0) for record in results),
+        dead_classes=tuple(record.dead_classes for record in results),
         errors_mean=float(np.mean(errors)),
         errors_sd=_deviation(errors),
-        errors_interval=_interval(errors, last["test_images"]),
+        errors_interval=_interval(errors, last.test_images),
         uncontested_mean=_uncontested(results),
         accuracy_mean=round(float(np.mean(accuracies)), 6),
         accuracy_sd=_deviation(accuracies),
-        published_accuracy=last["published_accuracy"],
-        published_remark=last.get("published_remark"),
-        train_s_mean=round(float(np.mean([record["train_s"] for record in results])), 3),
-        device="+".join(sorted({record["device"] for record in results})),
-        device_name=last["device_name"],
-        data=last["data"]["name"],
-        transductive=last["transductive"],
-        variant_of=rung_of(last["rung"]),
-        config_sha256=last["config_sha256"],
-        ended=max(record["ended"] for record in results),
+        published_accuracy=last.published_accuracy,
+        published_remark=last.published_remark,
+        train_s_mean=round(float(np.mean([record.train_s for record in results])), 3),
+        device="+".join(sorted({record.device for record in results})),
+        device_name=last.device_name,
+        data=last.data.name,
+        transductive=last.transductive,
+        variant_of=rung_of(last.rung),
+        config_sha256=last.config_sha256,
+        ended=max(record.ended for record in results),
     )
 
 
-def _label(record: Record) -> str:
+def _label(record: BoardRow) -> str:
     """The rung's name, its overrides, the data if it is not MNIST, the engine if it is not ours."""
-    data, engine = record["data"]["name"], record.get("engine", 1)
+    data, engine = record.data.name, record.engine
     other_data = [f"[{data}]"] if data != "mnist" else []
     other_engine = [f"[engine {engine}]"] if engine != RECIPE_VERSION else []
-    return " ".join([record["rung"], *record["overrides"], *other_data, *other_engine])
+    return " ".join([record.rung, *record.overrides, *other_data, *other_engine])
 
 
 def _deviation(values: Sequence[float]) -> float | None:
@@ -191,32 +203,40 @@ def _interval(errors: list[int], images: int) -> Interval:
     return statistics.count_interval(errors[0], images)
 
 
-def _uncontested(results: list[Record]) -> float | None:
-    if not all("wrong_images" in record and contested.applies(record) for record in results):
+def _whole(results: Iterable[BoardRow]) -> list[ResultRecord] | None:
+    """The results, if all are whole records; the rows of a board are not."""
+    every = list(results)
+    whole = [record for record in every if isinstance(record, ResultRecord)]
+    return whole if len(whole) == len(every) else None
+
+
+def _uncontested(results: list[BoardRow]) -> float | None:
+    whole = _whole(results)
+    if not whole or not contested.applies(whole[0].data.sha256):
         return None
-    counts = [len(set(record["wrong_images"]) - contested.ids()) for record in results]
+    counts = [len(set(record.wrong_images) - contested.ids()) for record in whole]
     return float(np.mean(counts))
 
 
 def wrong_masks(
-    results: Iterable[Record], others: Iterable[Record]
+    results: Iterable[ResultRecord], others: Iterable[ResultRecord]
 ) -> list[list[NDArray[np.bool_]]]:
     """Of both groups, for each seed, which of the test images that all score it got wrong."""
     groups = [list(results), list(others)]
     every = [record for group in groups for record in group]
-    spans = [record.get("scored", [0, record["test_images"]]) for record in every]
+    spans = [record.span for record in every]
     first, end = max(span[0] for span in spans), min(span[1] for span in spans)
     images = np.arange(first, end)
     return [
-        [np.isin(images, record["wrong_images"]) for record in group if end > first]
+        [np.isin(images, record.wrong_images) for record in group if end > first]
         for group in groups
     ]
 
 
-def _steps(groups: dict[Identity, list[Record]]) -> dict[Identity, Step]:
+def _steps(groups: Mapping[Identity, Sequence[BoardRow]]) -> dict[Identity, Step]:
     """Steps of each data set: rung by rung, after Holm, and each variant from its rung."""
     steps: dict[Identity, Step] = {}
-    for data in sorted({key[1] for key in groups}):
+    for data in sorted({key.data_sha256 for key in groups}):
         main = [key for name in shipped_names() if (key := latest(groups, name, data))]
         found = {
             after: step
@@ -234,11 +254,14 @@ def _steps(groups: dict[Identity, list[Record]]) -> dict[Identity, Step]:
     return steps
 
 
-def _step(groups: dict[Identity, list[Record]], before: Identity, after: Identity) -> Step | None:
-    if not all("wrong_images" in record for record in [*groups[before], *groups[after]]):
+def _step(
+    groups: Mapping[Identity, Sequence[BoardRow]], before: Identity, after: Identity
+) -> Step | None:
+    old, new = _whole(groups[before]), _whole(groups[after])
+    if old is None or new is None:
         return None
-    comparison = statistics.compare(*wrong_masks(groups[before], groups[after]))
-    return Step(before[0], comparison, comparison.p)
+    comparison = statistics.compare(*wrong_masks(old, new))
+    return Step(before.rung, comparison, comparison.p)
 
 
 def expected_band(row: Row) -> tuple[int, int]:

@@ -5,16 +5,16 @@ import torch
 from mnistladder.config.validate import recorded_config
 from mnistladder.engine.train_state import TrainState
 from mnistladder.model.ensemble import UNFITTED, Ensemble
+from mnistladder.runs.records import ResultRecord
 from mnistladder.runs.stage_store import StageStore
-from mnistladder.sealed import Record
 
 
-def load(record: Record, store: StageStore, device: torch.device) -> Ensemble:
+def load(record: ResultRecord, store: StageStore, device: torch.device) -> Ensemble:
     """The stored networks of a result. Raises UsageError where they are not, CorruptError."""
-    config = recorded_config(record)
-    store.need(record["member_keys"], record)
+    config = recorded_config(record.config, record.where)
+    store.need(record.member_keys, record)
     networks = []
-    for key, seed in zip(record["member_keys"], record["member_seeds"], strict=True):
+    for key, seed in zip(record.member_keys, record.member_seeds, strict=True):
         member = TrainState.new(config, seed, UNFITTED, device)
         member.load(store.checkpoint(key))
         networks.append(member.evaluated.requires_grad_(False))

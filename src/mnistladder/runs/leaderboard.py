@@ -5,13 +5,10 @@ from pathlib import Path
 
 from mnistladder import sealed, storage
 from mnistladder.errors import CorruptError, UsageError
+from mnistladder.runs.records import BoardRow, ResultRecord
 from mnistladder.runs.results import all_results, load_result, order, result_path, result_paths
-from mnistladder.sealed import Record
 
 BOARD = "leaderboard.json"
-
-
-NOT_ON_THE_BOARD = ("wrong_images", "config", "curve")  # large, and to be had from the record
 
 
 def rebuild_board(runs: Path) -> Path | None:
@@ -23,27 +20,23 @@ def rebuild_board(runs: Path) -> Path | None:
         return _write_board(runs)
 
 
-def _write_board(runs: Path, added: Record | None = None) -> Path | None:
+def _write_board(runs: Path, added: ResultRecord | None = None) -> Path | None:
     """Writes the leaderboard: the old one and what was added to it, if that is all there is."""
-    path, aside, listed = runs / BOARD, None, list[Record]()
+    path, aside, listed = runs / BOARD, None, list[BoardRow]()
     try:
         listed = load_board(path)
     except CorruptError:
         aside = storage.set_aside(path)
-    is_new = added and all(row["result_id"] != added["result_id"] for row in listed)
+    is_new = added and all(row.result_id != added.result_id for row in listed)
     if added and is_new and len(listed) + 1 == len(result_paths(runs)):
-        rows = sorted([*listed, _short(added)], key=order)
+        rows = sorted([*listed, added.listed()], key=order)
     else:
-        rows = [_short(record) for record in all_results(runs)]
+        rows = [record.listed() for record in all_results(runs)]
         for folder in (runs / "results").glob("*"):
             storage.sweep(folder)
     storage.sweep(runs, BOARD)
-    storage.write(path, sealed.seal({"results": rows}))
+    storage.write(path, sealed.seal({"results": [row.plain() for row in rows]}))
     return aside
-
-
-def _short(record: Record) -> Record:
-    return {key: value for key, value in record.items() if key not in NOT_ON_THE_BOARD}
 
 
 def lists(runs: Path, wanted: Iterable[str]) -> bool:
@@ -52,10 +45,10 @@ def lists(runs: Path, wanted: Iterable[str]) -> bool:
         board = load_board(runs / BOARD)
     except CorruptError:
         return False
-    return {record["result_id"] for record in board} >= set(wanted)
+    return {row.result_id for row in board} >= set(wanted)
 
 
-def load_board(path: Path) -> list[Record]:
+def load_board(path: Path) -> list[BoardRow]:
     """The leaderboard's results; none where there is no board. Raises CorruptError, UsageError."""
     if not path.exists():
         return []
@@ -63,19 +56,19 @@ def load_board(path: Path) -> list[Record]:
         raw = path.read_bytes()
     except OSError as error:
         raise UsageError(f"{path}: cannot be read: {error.strerror}") from None
-    results = sealed.unseal(raw, str(path)).get("results")
-    if not isinstance(results, list):
+    rows = sealed.unseal(raw, str(path)).get("results")
+    if not isinstance(rows, list):
         raise CorruptError(f"{path}: no leaderboard of mnistladder")
-    return results
+    return [BoardRow.parse(row, f"{path}: result {i}") for i, row in enumerate(rows, start=1)]
 
 
-def add_result(runs: Path, result: Record) -> Path | None:
+def add_result(runs: Path, result: ResultRecord) -> Path | None:
     """Stores a new record, once, and lists it on the leaderboard.
 
     Returns where a damaged leaderboard was set aside, if there was one. Raises ResourceError.
     """
-    path = result_path(runs, result["rung"], result["result_id"])
+    path = result_path(runs, result.rung, result.result_id)
     with storage.lock(runs / f"{BOARD}.lock"):
         storage.sweep(path.parent)
-        storage.create(path, sealed.seal(result))
+        storage.create(path, sealed.seal(result.plain()))
         return _write_board(runs, load_result(path))

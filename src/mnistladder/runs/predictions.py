@@ -12,8 +12,8 @@ from mnistladder import sealed, storage
 from mnistladder.data import contested
 from mnistladder.data.datasets import Source
 from mnistladder.errors import CorruptError
+from mnistladder.runs.records import PublishedPredictions, ResultRecord
 from mnistladder.runs.stage_store import StageStore, mean_probabilities
-from mnistladder.sealed import Record
 from mnistladder.task import CLASSES
 
 Bytes = NDArray[np.uint8]
@@ -42,7 +42,7 @@ class Predictions:
         return np.bincount(pairs, minlength=CLASSES**2).reshape(CLASSES, CLASSES)
 
 
-def load(record: Record, runs: Path, source: Source) -> Predictions:
+def load(record: ResultRecord, runs: Path, source: Source) -> Predictions:
     """A result's predictions, of its networks or, where those are elsewhere, as published.
 
     Raises UsageError where neither is stored, CorruptError, DataError.
@@ -51,36 +51,36 @@ def load(record: Record, runs: Path, source: Source) -> Predictions:
     predicted, confidence = (
         _published(published) if published.exists() else _averaged(record, StageStore(runs))
     )
-    if storage.hash_bytes(predicted.tobytes()) != record["predictions_sha256"]:
-        raise CorruptError(f"{record['result_id']}: other predictions than its record names")
+    if storage.hash_bytes(predicted.tobytes()) != record.predictions_sha256:
+        raise CorruptError(f"{record.result_id}: other predictions than its record names")
     test = source.load().test
-    part = slice(*record["scored"])
+    part = slice(*record.span)
     return Predictions(
         np.arange(len(predicted))[part],
         test.images[part],
         test.labels[part],
         predicted[part],
         confidence[part],
-        contested.applies(record),
+        contested.applies(record.data.sha256),
     )
 
 
-def publish(record: Record, runs: Path, board: Path) -> None:
+def publish(record: ResultRecord, runs: Path, board: Path) -> None:
     """Stores what the networks in `runs` say with the board, 64 KB, so that they may stay away.
 
     Raises UsageError where they are not there, CorruptError, ResourceError.
     """
     predicted, confidence = _averaged(record, StageStore(runs))
-    content = {
-        "result_id": record["result_id"],
-        "predicted": "".join(map(str, predicted)),
-        "confidence": base64.b64encode(confidence.astype("<f4").tobytes()).decode(),
-    }
-    storage.write(_path(board, record), sealed.seal(content))
+    content = PublishedPredictions(
+        result_id=record.result_id,
+        predicted="".join(map(str, predicted)),
+        confidence=base64.b64encode(confidence.astype("<f4").tobytes()).decode(),
+    )
+    storage.write(_path(board, record), sealed.seal(content.plain()))
 
 
-def _path(runs: Path, record: Record) -> Path:
-    return runs / "predictions" / f"{record['result_id']}.json"
+def _path(runs: Path, record: ResultRecord) -> Path:
+    return runs / "predictions" / f"{record.result_id}.json"
 
 
 def _published(path: Path) -> tuple[Bytes, NDArray[np.float32]]:
@@ -88,19 +88,26 @@ def _published(path: Path) -> tuple[Bytes, NDArray[np.float32]]:
         content = sealed.unseal(path.read_bytes(), str(path))
     except OSError as error:
         raise CorruptError(f"{path}: cannot be read: {error.strerror}") from None
-    predicted = np.frombuffer(content["predicted"].encode(), np.uint8) - ord("0")
-    return predicted, np.frombuffer(base64.b64decode(content["confidence"]), "<f4")
+    stored = PublishedPredictions.parse(content, str(path))
+    predicted = np.frombuffer(stored.predicted.encode(), np.uint8) - ord("0")
+    try:
+        confidence = np.frombuffer(base64.b64decode(stored.confidence, validate=True), "<f4")
+    except ValueError:
+        raise CorruptError(f"{path}: field `confidence` should be base64 of float32") from None
+    if len(confidence) != len(predicted):
+        raise CorruptError(f"{path}: field `confidence` should have a number for each prediction")
+    return predicted, confidence
 
 
-def averaged(record: Record, store: StageStore) -> NDArray[np.float64]:
+def averaged(record: ResultRecord, store: StageStore) -> NDArray[np.float64]:
     """The mean of the networks' stored probabilities, of all test images x 10.
 
     Raises UsageError where they are not stored, CorruptError.
     """
-    store.need(record["member_keys"], record)
-    return mean_probabilities([store.probabilities(key) for key in record["member_keys"]])
+    store.need(record.member_keys, record)
+    return mean_probabilities([store.probabilities(key) for key in record.member_keys])
 
 
-def _averaged(record: Record, store: StageStore) -> tuple[Bytes, NDArray[np.float32]]:
+def _averaged(record: ResultRecord, store: StageStore) -> tuple[Bytes, NDArray[np.float32]]:
     mean = averaged(record, store)
     return mean.argmax(1).astype(np.uint8), mean.max(1).astype(np.float32)

@@ -5,28 +5,32 @@ from pathlib import Path
 
 from mnistladder import sealed
 from mnistladder.errors import CorruptError, UsageError
-from mnistladder.sealed import Record
+from mnistladder.runs.records import BoardRow, ResultRecord
 
 
 def result_path(runs: Path, rung: str, result_id: str) -> Path:
     return runs / "results" / rung / f"{result_id}.json"
 
 
-def load_result(path: Path) -> Record:
+def load_result(path: Path) -> ResultRecord:
     """A result record. Raises CorruptError."""
+    return ResultRecord.parse(_read(path), str(path))
+
+
+def _read(path: Path) -> dict[str, object]:
     try:
         return sealed.unseal(path.read_bytes(), str(path))
     except OSError as error:
         raise CorruptError(f"{path}: cannot be read: {error.strerror}") from None
 
 
-def find_result(runs: Path, rung: str, result_id: str) -> Record | None:
+def find_result(runs: Path, rung: str, result_id: str) -> ResultRecord | None:
     """The stored record of that id, if there is one. Raises CorruptError."""
     path = result_path(runs, rung, result_id)
     return load_result(path) if path.exists() else None
 
 
-def all_results(runs: Path) -> Iterator[Record]:
+def all_results(runs: Path) -> Iterator[ResultRecord]:
     """Every stored record, in order of rung, seed and id. Raises CorruptError."""
     yield from sorted((load_result(path) for path in result_paths(runs)), key=order)
 
@@ -35,11 +39,11 @@ def result_paths(runs: Path) -> list[Path]:
     return list((runs / "results").glob("*/*.json"))
 
 
-def order(record: Record) -> tuple[str, int, str]:
-    return record["rung"], record["seed"], record["result_id"]
+def order(record: BoardRow) -> tuple[str, int, str]:
+    return record.rung, record.seed, record.result_id
 
 
-def named(runs: Path, reference: str, seed: int = 0) -> Record:
+def named(runs: Path, reference: str, seed: int = 0) -> ResultRecord:
     """The one result a user means: a record's path, (the beginning of) an id, or a rung and seed.
 
     A rung's name means the result without overrides. Raises UsageError, CorruptError.
@@ -47,20 +51,18 @@ def named(runs: Path, reference: str, seed: int = 0) -> Record:
     if reference.endswith(".json"):
         if not Path(reference).is_file():
             raise UsageError(f"{reference}: no such record")
-        found = load_result(Path(reference))
-        if not found.keys() >= {"result_id", "rung", "seed", "data", "config"}:
+        content = _read(Path(reference))
+        if not content.keys() & {"rung", "member_keys"}:
             raise UsageError(f"{reference}: a record, but not that of a result")
-        return found
+        return ResultRecord.parse(content, reference)
     every = list(all_results(runs))
-    by_id = [r for r in every if len(reference) >= 4 and r["result_id"].startswith(reference)]
-    by_rung = [
-        r for r in every if r["rung"] == reference and r["seed"] == seed and not r["overrides"]
-    ]
+    by_id = [r for r in every if len(reference) >= 4 and r.result_id.startswith(reference)]
+    by_rung = [r for r in every if r.rung == reference and r.seed == seed and not r.overrides]
     fitting = by_id or by_rung
     if len(fitting) == 1:
         return fitting[0]
     if fitting:
-        ids = ", ".join(record["result_id"] for record in fitting)
+        ids = ", ".join(record.result_id for record in fitting)
         raise UsageError(f"{reference}: several results fit; name one by its id: {ids}")
     raise UsageError(
         f"{reference}: no such result in {runs}, with seed {seed}; see `mnistladder leaderboard`"

@@ -10,7 +10,6 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +20,7 @@ from mnistladder.config.recipe import resolved
 from mnistladder.config.spec import Config
 from mnistladder.data.datasets import Source
 from mnistladder.errors import CorruptError, UsageError
-from mnistladder.sealed import Record
+from mnistladder.runs.records import BoardRow, HistoryRow, StageProgress, StageRecord
 
 RECORD, PROGRESS = "record.json", "progress.json"
 HISTORY, PROBABILITIES, CHECKPOINT = "history.jsonl", "probabilities.npy", "checkpoint.safetensors"
@@ -35,7 +34,7 @@ class Progress:
     """
 
     checkpoint: bytes = b""
-    history: list[Record] = field(default_factory=list)
+    history: list[HistoryRow] = field(default_factory=list)
     resumed: int = 0
     stacked: bool = False
 
@@ -56,31 +55,35 @@ class StageStore:
     def is_stored(self, key: str) -> bool:
         return (self.root / key / RECORD).exists()
 
-    def need(self, keys: Iterable[str], result: Record) -> None:
+    def need(self, keys: Iterable[str], result: BoardRow) -> None:
         """Raises UsageError unless these stages of a result are all stored."""
         if lacking := sum(not self.is_stored(key) for key in keys):
             verb = "is" if lacking == 1 else "are"
             raise UsageError(
-                f"{result['rung']} seed {result['seed']}: {lacking} of its networks {verb} not in "
+                f"{result.rung} seed {result.seed}: {lacking} of its networks {verb} not in "
                 f"{self.root}. This command trains them again and prints their folder: "
-                f"mnistladder reproduce {result['result_id']} --runs-dir {self.root.parent}"
+                f"mnistladder reproduce {result.result_id} --runs-dir {self.root.parent}"
             )
 
-    def record(self, key: str) -> Record:
+    def record(self, key: str) -> StageRecord:
         """The record of a finished stage. Raises CorruptError."""
         path = self.root / key / RECORD
         try:
-            return sealed.unseal(path.read_bytes(), str(path))
+            content = sealed.unseal(path.read_bytes(), str(path))
         except OSError as error:
             raise CorruptError(f"{path}: cannot be read: {error.strerror}") from None
+        return StageRecord.parse(content, str(path))
 
     def _file(self, key: str, name: str) -> bytes:
         path = self.root / key / name
-        return storage.read_verified(path, self.record(key)["files"][name])
+        files = self.record(key).files
+        if name not in files:
+            raise CorruptError(f"{path.with_name(RECORD)}: field `files` does not name {name}")
+        return storage.read_verified(path, files[name])
 
     def check_files(self, key: str) -> None:
         """Reads all files of a finished stage. Raises CorruptError if one was changed."""
-        for name in self.record(key)["files"]:
+        for name in self.record(key).files:
             self._file(key, name)
 
     def probabilities(self, key: str) -> NDArray[np.float32]:
@@ -91,15 +94,21 @@ class StageStore:
         """Weights and optimizer state of a finished stage. Raises CorruptError."""
         return self._file(key, CHECKPOINT)
 
-    def history(self, key: str) -> list[Record]:
+    def history(self, key: str) -> list[HistoryRow]:
         """One row for each epoch of a finished stage. Raises CorruptError."""
-        return [json.loads(line) for line in self._file(key, HISTORY).splitlines()]
+        path = self.root / key / HISTORY
+        lines = self._file(key, HISTORY).splitlines()
+        try:
+            rows = [json.loads(line) for line in lines]
+        except (ValueError, RecursionError):
+            raise CorruptError(f"{path}: its lines are not JSON") from None
+        return [HistoryRow.parse(row, f"{path}:{i}") for i, row in enumerate(rows, start=1)]
 
-    def history_so_far(self, key: str) -> list[Record]:
+    def history_so_far(self, key: str) -> list[HistoryRow]:
         """One row for each stored epoch, whether finished or in training. Raises CorruptError."""
         path = self.root / key / PROGRESS
         with contextlib.suppress(FileNotFoundError):  # another process may finish it now
-            return list(sealed.unseal(path.read_bytes(), str(path))["history"])
+            return list(_stage_progress(path).history)
         return self.history(key) if self.is_stored(key) else []
 
     def progress(self, key: str) -> Progress:
@@ -107,23 +116,23 @@ class StageStore:
         path = self.root / key / PROGRESS
         if not path.exists():
             return Progress()
-        record = sealed.unseal(path.read_bytes(), str(path))
-        checkpoint = storage.read_verified(path.parent / record["file"], record["file_sha256"])
-        return Progress(checkpoint, record["history"], record["resumed"], record["stacked"])
+        stored = _stage_progress(path)
+        checkpoint = storage.read_verified(path.parent / stored.file, stored.file_sha256)
+        return Progress(checkpoint, list(stored.history), stored.resumed, stored.stacked)
 
     def save_progress(self, key: str, progress: Progress) -> None:
         """Stores an epoch's end; the checkpoint before it goes only when this one stands."""
         folder = self.root / key
-        name = f"epoch-{progress.history[-1]['epoch']:04d}.safetensors"
+        name = f"epoch-{progress.history[-1].epoch:04d}.safetensors"
         storage.write(folder / name, progress.checkpoint)
-        content = {
-            "file": name,
-            "file_sha256": storage.hash_bytes(progress.checkpoint),
-            "history": progress.history,
-            "resumed": progress.resumed,
-            "stacked": progress.stacked,
-        }
-        storage.write(folder / PROGRESS, sealed.seal(content))
+        content = StageProgress(
+            file=name,
+            file_sha256=storage.hash_bytes(progress.checkpoint),
+            history=tuple(progress.history),
+            resumed=progress.resumed,
+            stacked=progress.stacked,
+        )
+        storage.write(folder / PROGRESS, sealed.seal(content.plain()))
         self._sweep(folder, keep=name)
 
     def drop_progress(self, key: str) -> list[Path]:
@@ -134,18 +143,16 @@ class StageStore:
 
     def finish(
         self,
-        key: str,
-        seed: int,
+        record: StageRecord,
         config: Config,
         progress: Progress,
         probabilities: NDArray[np.float32],
-        about: dict[str, Any],
     ) -> None:
-        """Stores a finished stage; its record comes last and makes it exist."""
-        folder = self.root / key
+        """Stores a finished stage; its record, with the files' hashes, is last: then it exists."""
+        folder = self.root / record.key
         packed = io.BytesIO()
         np.save(packed, probabilities, allow_pickle=False)
-        rows = "".join(json.dumps(row) + "\n" for row in progress.history)
+        rows = "".join(json.dumps(row.plain()) + "\n" for row in progress.history)
         files = {
             CHECKPOINT: progress.checkpoint,
             PROBABILITIES: packed.getvalue(),
@@ -155,8 +162,8 @@ class StageStore:
         for name, content in files.items():
             storage.write(folder / name, content)
         hashes = {name: storage.hash_bytes(content) for name, content in files.items()}
-        record = {"key": key, "seed": seed, **about, "files": hashes}
-        storage.write(folder / RECORD, sealed.seal(record))
+        whole = record.model_copy(update={"files": hashes})
+        storage.write(folder / RECORD, sealed.seal(whole.plain()))
         storage.remove(folder / PROGRESS)
         self._sweep(folder, keep="")
 
@@ -169,6 +176,10 @@ class StageStore:
         for path in folder.glob("epoch-*.safetensors"):
             if path.name != keep:
                 storage.remove(path)
+
+
+def _stage_progress(path: Path) -> StageProgress:
+    return StageProgress.parse(sealed.unseal(path.read_bytes(), str(path)), str(path))
 
 
 def mean_probabilities(each: list[NDArray[np.float32]]) -> NDArray[np.float64]:
