@@ -1,5 +1,6 @@
 """Errors that a user sees as one line, each with its exit code."""
 
+import signal
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -46,7 +47,12 @@ class DivergedError(UserError):
 
 
 class Terminated(BaseException):
-    """SIGTERM arrived. Like KeyboardInterrupt, no handler of ordinary errors may swallow it."""
+    """A signal asks to stop. Like KeyboardInterrupt, no handler of ordinary errors may catch it."""
+
+    def __init__(self, number: int = signal.SIGTERM) -> None:
+        super().__init__(number)
+        self.name = signal.Signals(number).name
+        self.exit_code = 128 + number  # as shells report it
 
 
 MOST_SHOWN = 20  # mistakes of a config; with more it is probably a file of another kind

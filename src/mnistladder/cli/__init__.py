@@ -4,19 +4,21 @@ import os
 import signal
 import sys
 from types import FrameType
+from typing import NoReturn
 
-from mnistladder.cli import (
-    board,
-    export,
+from mnistladder.cli import (  # isort: skip  (in the order that --help shows)
+    train,
     inspect,
     machine,
+    report,
+    board,
     pictures,
     predict,
     provenance,
-    report,
-    train,
+    export,
 )
 from mnistladder.cli.base import app, complain
+from mnistladder.cli.output import lost_output, make_safe
 from mnistladder.errors import ExitCode, Terminated, UserError
 
 __all__ = [
@@ -34,59 +36,66 @@ __all__ = [
 ]
 
 
+# What asks a process to end. A cluster sends USR1 or XCPU before it takes a machine back.
+STOPS = ("SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGXCPU")
+
+
 def main() -> None:
     """Runs the command line; a user's mistake ends it with one line and a documented exit code."""
+    make_safe()
     try:
         _run()
     except SystemExit as end:
-        if isinstance(end.__context__, BrokenPipeError):  # typer met it first
-            _drop_output()
-            raise SystemExit(ExitCode.OK) from None
-        if "torch" in sys.modules and isinstance(end.code, int | None):
-            _leave(end.code or 0)
-        raise
+        code = _code(end)
+        if "torch" in sys.modules:
+            _leave(code)
+        sys.exit(code)
 
 
-def _leave(code: int) -> None:
+def _code(end: SystemExit) -> int:
+    """The exit code; results that did not reach stdout are a failure, too."""
+    code = end.code if isinstance(end.code, int) else int(end.code is not None)
+    sys.stdout.flush()
+    lost = lost_output()
+    if lost and code == ExitCode.OK:
+        complain(lost)
+        return ExitCode.RESOURCE
+    return code
+
+
+def _leave(code: int) -> NoReturn:
     """Ends the process at once, after its output: Python needs 0.6 s to take torch apart."""
-    try:
-        sys.stdout.flush()
-        sys.stderr.flush()
-    except OSError:  # Python's own way out says so
-        return
+    sys.stdout.flush()
+    sys.stderr.flush()
     os._exit(code)
 
 
-def _run() -> None:
-    signal.signal(signal.SIGTERM, _terminate)
-    hang_up = getattr(signal, "SIGHUP", None)  # not on Windows
-    if hang_up and signal.getsignal(hang_up) is not signal.SIG_IGN:  # nohup wants it ignored
-        signal.signal(hang_up, _terminate)
+def _run() -> NoReturn:
+    _catch_signals()
     try:
-        try:
-            app()
-        finally:
-            sys.stdout.flush()  # here it can still be told; at Python's end it is a mess
+        app()
+        sys.exit(ExitCode.OK)
     except UserError as error:
         complain(str(error))
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(ExitCode.INTERRUPTED)
-    except Terminated:
-        sys.exit(ExitCode.TERMINATED)
-    except BrokenPipeError:  # the reader of our output, such as `head`, has had enough
-        _drop_output()
-        sys.exit(ExitCode.OK)
+    except Terminated as error:
+        complain(f"stopped by {error.name}")
+        sys.exit(error.exit_code)
     except OSError as error:
-        _drop_output()
         complain(f"{error.filename or 'output'}: {error.strerror}")
         sys.exit(ExitCode.RESOURCE)
 
 
-def _drop_output() -> None:
-    """Points stdout at nothing, so that Python does not fail again when it flushes at the end."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def _catch_signals() -> None:
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    for name in STOPS:
+        number = getattr(signal, name, None)  # Windows has few
+        if number and signal.getsignal(number) is not signal.SIG_IGN:  # nohup ignores SIGHUP
+            signal.signal(number, _terminate)
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:
-    raise Terminated
+    raise Terminated(number)

@@ -122,8 +122,10 @@ def _outcomes(ladder: Ladder, options: Options) -> Iterator[Outcome]:
                 yield outcome
     except (KeyboardInterrupt, Terminated) as error:
         command = shlex.join(["mnistladder", *sys.argv[1:]])
-        base.complain(f"stopped; every finished epoch is kept. To go on: {command}")
-        code = ExitCode.TERMINATED if isinstance(error, Terminated) else ExitCode.INTERRUPTED
+        by, code = "", int(ExitCode.INTERRUPTED)
+        if isinstance(error, Terminated):
+            by, code = f" by {error.name}", error.exit_code
+        base.complain(f"stopped{by}; every finished epoch is kept. To go on: {command}")
         raise typer.Exit(code) from None
 
 
