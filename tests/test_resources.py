@@ -177,11 +177,3 @@ def test_no_duration_is_measured_by_a_clock_that_may_jump():
     text = "".join(path.read_text() for path in SOURCE.rglob("*.py"))
     assert "perf_counter" in text
     assert not re.search(r"\btime\.time\(|\.timestamp\(|datetime\.now\([^)]*\) -", text)
-
-
-def test_no_code_runs_code_from_files():
-    """H1, H2, H6: no pickle, no archive, no evaluation of text."""
-    words = r"\bpickle\b|weights_only|torch\.(load|save)\(|\beval\(|\bexec\(|yaml\.(load|unsafe_load)\(|tarfile|zipfile|shutil\.unpack|os\.system|shell=True"  # noqa: E501
-    for path in SOURCE.rglob("*.py"):
-        found = re.findall(words, path.read_text().replace(".eval()", ""))
-        assert found == [], path
