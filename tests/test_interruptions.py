@@ -48,7 +48,7 @@ def stop_after_two_epochs(digits_dir, cwd, number, extra=()):
 
 
 def wait_for_two_epochs(process, cwd):
-    """Returns once two epochs are stored; the test fails if the run ends first, or takes a minute."""
+    """Returns once two epochs are stored; it fails if the run ends first, or after a minute."""
     deadline = time.monotonic() + 60
     while epochs_stored(cwd) < 2:
         if process.poll() is not None or time.monotonic() > deadline:
