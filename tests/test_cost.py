@@ -1,6 +1,7 @@
 """Costs against figures worked out by hand."""
 
 import pytest
+import small
 
 from mnistladder.config import cost
 from mnistladder.config.loading import load_rung
@@ -42,3 +43,33 @@ def test_speed_is_the_measured_one_or_scaled_from_the_nearest_network():
     assert cost.images_per_second(config, []) is None
     assert cost.images_per_second(config, [half, own]) == 2000
     assert cost.images_per_second(config, [far, half]) == pytest.approx(500, rel=1e-3)
+
+
+def test_images_of_an_epoch_with_a_pool_are_rounded_once():
+    plan = small.phases(2, pseudo_per_batch=16)
+    config = small.tiny(pool="test", phases=plan)
+    assert cost.images_to_train(config, 100) == 267  # 2 * 133.3
+
+
+@pytest.mark.parametrize(
+    ("networks", "batch"),  # evaluation takes more than training, or less
+    [(2, 2 * 4 * 1578 * 500), (20, 2 * 20 * 4 * 32 * 1578)],
+)
+def test_peak_memory_is_data_weights_and_the_larger_of_training_and_evaluation(networks, batch):
+    data = 784 * 1000 + 2 * networks * 4 * 784 * 1024
+    weights = 4 * 7850 * networks * 8
+    found = cost.peak_mib(load_rung("model01_linear").config, networks, 1000, 100.0)
+    assert found == pytest.approx(100 + 150 + (data + weights + batch) / 2**20, rel=1e-9)
+
+
+def test_speed_is_scaled_from_the_network_whose_cost_differs_least():
+    config = load_rung("model09_dropout").config
+    wanted = 2_419_752 + 50_000
+    smaller, larger = round(0.7 * wanted) - 50_000, round(1.4 * wanted) - 50_000
+    known = [
+        {"config_sha256": "other", "images_per_s": 1001, "multiply_adds": count}
+        for count in (smaller, larger)
+    ]
+    expected = 1001 * (smaller + 50_000) / wanted
+    assert cost.images_per_second(config, known) == pytest.approx(expected, rel=1e-9)
+    assert cost.images_per_second(config, known[::-1]) == pytest.approx(expected, rel=1e-9)
