@@ -177,7 +177,9 @@ def test_record_counts_what_the_averaged_members_say(tmp_path, source):
     assert record.errors == len(wrong) == sum(record.per_class_errors)
     assert record.accuracy == pytest.approx(100 - 100 * len(wrong) / 256, abs=1e-4)
     assert list(record.member_errors) == [int((p.argmax(1) != labels).sum()) for p in each]
-    assert 0 < record.loss < 10
+    of_truth = np.mean(each, axis=0)[np.arange(256), labels]
+    assert of_truth.min() < 0.1  # so that a floor that high shows
+    assert record.loss == pytest.approx(-np.log(of_truth.clip(1e-7)).mean(), abs=2e-6)
 
 
 def test_record_that_contradicts_its_probabilities_is_corrupt(tmp_path, source):

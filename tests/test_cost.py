@@ -1,6 +1,7 @@
 """Costs against figures worked out by hand."""
 
 import pytest
+import small
 
 from mnistladder.config import cost
 from mnistladder.config.loading import load_rung
@@ -26,3 +27,20 @@ def test_activations_of_a_batch_in_float32():
 def test_images_to_train_count_members_and_pool():
     per_member = 28 * 60_000 + 5 * 80_000  # 16 of 64 come from the pool
     assert cost.images_to_train(load_rung("model13_pseudolabel").config) == 5 * per_member
+
+
+def test_images_of_an_epoch_with_a_pool_count_whole_steps():
+    plan = small.phases(2, pseudo_per_batch=16)
+    config = small.tiny(pool="test", phases=plan)
+    assert cost.images_to_train(config, 100) == 2 * (100 + 3 * 16)  # of 48, 48 and 4
+
+
+@pytest.mark.parametrize(
+    ("networks", "batch"),  # evaluation takes more than training, or less
+    [(2, 2 * 4 * 1578 * 500), (20, 2 * 20 * 4 * 32 * 1578)],
+)
+def test_peak_memory_is_data_weights_and_the_larger_of_training_and_evaluation(networks, batch):
+    data = 784 * 1000 + 2 * networks * 4 * 784 * 1024
+    weights = 4 * 7850 * networks * 8
+    found = cost.peak_mib(load_rung("model01_linear").config, networks, 1000, 100.0)
+    assert found == pytest.approx(100 + 150 + (data + weights + batch) / 2**20, rel=1e-9)

@@ -1,9 +1,10 @@
-"""An estimate is near to what then happens."""
+"""An estimate is the sum of its parts, and near to what then happens."""
 
 import subprocess
 import sys
 import time
 from contextlib import closing
+from statistics import median
 
 import pytest
 import small
@@ -22,7 +23,6 @@ from mnistladder.model.layers import Conv, Dense, Flatten, MaxPool, Normalize, R
 CPU = torch.device("cpu")
 DENSE = (Normalize(), Flatten(), Dense(out=400), Relu(), Dense(out=10))
 WIDE = (Normalize(), Conv(out=16), Relu(), MaxPool(), Conv(out=16), Flatten(), Dense(out=10))
-ATTEMPTS = 4  # another process may take the core away for a second, now or then
 
 
 def attempts(source):
@@ -40,7 +40,7 @@ def climb_seconds(ladder):
     return time.perf_counter() - start
 
 
-def expected_and_found(source, runs):
+def expected_and_taken(source, runs):
     known = Calibration(runs, "cpu")
     ladder = Ladder(attempts(source), runs, 4)
     estimates.calibrate(ladder, 1, known, lambda config, n: timing.measure(config, n, CPU, runs))
@@ -49,14 +49,61 @@ def expected_and_found(source, runs):
     return expected, climb_seconds(ladder)
 
 
-def test_time_of_a_small_ladder_is_within_a_factor_of_one_and_a_half(tmp_path, source):
-    found = []
-    for attempt in range(ATTEMPTS):
-        expected, seconds = expected_and_found(source, tmp_path / str(attempt))
-        found.append(expected / seconds)
-        if 1 / 1.5 < found[-1] < 1.5:
-            return
-    raise AssertionError(f"estimates over times: {found}")
+def test_time_of_a_small_ladder_is_within_a_factor_of_one_and_a_half(tmp_path, source, thorough):
+    """The clock of a busy machine says little: only where it may take its time."""
+    if not thorough:
+        pytest.skip("compares with the clock: --thorough")
+    ratios = []
+    for repeat in range(5):
+        expected, seconds = expected_and_taken(source, tmp_path / str(repeat))
+        ratios.append(expected / seconds)
+    assert 1 / 1.5 < median(ratios) < 1.5, ratios
+
+
+TINY_SPEED = Speed(train_s=1e-3, augment_s=5e-4, evaluate_s=1e-4, store_s=0.25)
+DENSE_SPEED = Speed(train_s=2e-3, augment_s=0.0, evaluate_s=2e-4, store_s=0.5)
+
+
+def test_time_of_a_ladder_is_the_sum_of_its_stages_at_the_given_speeds(tmp_path, source):
+    """Four stacked networks of 20 epochs at one speed, one network of 2 epochs at another."""
+    ladder = Ladder(attempts(source)[:5], tmp_path, 4)
+    assert sorted(ladder.stacked_with(stage, 1) for stage in ladder.missing.values()) == [
+        1,
+        *[4] * 4,
+    ]
+    known = Calibration(tmp_path, "cpu")
+    known.add(ladder.attempts[0].rung.config, 4, TINY_SPEED)
+    known.add(ladder.attempts[4].rung.config, 1, DENSE_SPEED)
+    known.start_s = 3.0
+    tiny, dense = 20 * (600 * 1e-3 + 100 * 1e-4 + 0.25), 2 * (600 * 2e-3 + 100 * 2e-4 + 0.5)
+    one = estimates.estimate(ladder, 1, known, (600, 100))
+    assert sorted(one.stages.values()) == pytest.approx([dense, *[tiny] * 4])
+    assert one.wall_s == pytest.approx(3.0 + 4 * tiny + dense)
+
+
+def test_pseudo_labels_and_augmentation_take_their_time(tmp_path, source):
+    plan = small.phases(1, 2, pseudo_per_batch=16, augment=True)
+    config = small.tiny(phases=plan, pool="test")
+    ladder = Ladder([Attempt(Rung("13", config), 0, source)], tmp_path)
+    known = Calibration(tmp_path, "cpu")
+    known.add(config, 1, TINY_SPEED)
+    first = 600 * 1e-3 + 100 * 1e-4 + 0.25
+    second = 2 * (600 * 64 / 48 * 1.5e-3 + 100 * 1e-4 + 0.25)
+    found = estimates.estimate(ladder, 1, known, (600, 100))
+    assert list(found.stages.values()) == pytest.approx([first, second])
+    assert found.wall_s == pytest.approx(first + second)
+
+
+def test_memory_is_that_of_the_largest_worker(tmp_path, source):
+    ladder = Ladder(attempts(source)[:5], tmp_path, 4)
+    tiny, dense = (ladder.attempts[index].rung.config for index in (0, 4))
+    known = Calibration(tmp_path, "cpu")
+    known.add(tiny, 4, TINY_SPEED)
+    known.add(dense, 1, DENSE_SPEED)
+    known.start_mib = 200.0
+    expected = [cost.peak_mib(tiny, 4, 700, 200.0), cost.peak_mib(dense, 1, 700, 200.0)]
+    assert expected[0] != expected[1]
+    assert estimates.estimate(ladder, 1, known, (600, 100)).peak_mib == max(expected)
 
 
 PEAK = """

@@ -40,16 +40,26 @@ def stop_after_two_epochs(digits_dir, cwd, number, extra=()):
         stderr=subprocess.PIPE,
         preexec_fn=heed_interrupts,  # noqa: PLW1509 - no threads here
     ) as process:
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline:
-            stored = list((cwd / "runs" / "members").glob("*/progress.json"))
-            if stored and len(json.loads(stored[0].read_text())["history"]) >= 2:
-                break
-            time.sleep(0.01)
+        wait_for_two_epochs(process, cwd)
         process.send_signal(number)
         started = time.monotonic()
         _, messages = process.communicate(timeout=60)
     return process.returncode, messages, time.monotonic() - started
+
+
+def wait_for_two_epochs(process, cwd):
+    """Returns once two epochs are stored; it fails if the run ends first, or after a minute."""
+    deadline = time.monotonic() + 60
+    while epochs_stored(cwd) < 2:
+        if process.poll() is not None or time.monotonic() > deadline:
+            process.kill()
+            pytest.fail(f"{epochs_stored(cwd)} epochs stored, code {process.returncode}")
+        time.sleep(0.01)
+
+
+def epochs_stored(cwd):
+    stored = (cwd / "runs" / "members").glob("*/progress.json")
+    return max((len(json.loads(path.read_text())["history"]) for path in stored), default=0)
 
 
 @pytest.fixture(scope="module")

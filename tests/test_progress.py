@@ -9,7 +9,8 @@ import small
 from record_data import history_row
 from rich.console import Console
 
-from mnistladder.cli.progress import LiveReporter, PlainReporter, Reporter, make_reporter
+from mnistladder.cli.progress import LiveReporter, PlainReporter, Remaining, Reporter, make_reporter
+from mnistladder.config.cost import OVERHEAD, multiply_adds
 from mnistladder.config.loading import load_rung
 from mnistladder.config.spec import Rung
 from mnistladder.errors import ExitCode
@@ -18,6 +19,7 @@ from mnistladder.ladder.climb import Ladder
 from mnistladder.ladder.events import EpochDone, Failed, Finished, Notice, Started
 from mnistladder.ladder.executors import InProcess
 from mnistladder.ladder.status import Standing
+from mnistladder.model.layers import Dense
 
 ROW = history_row(loss=0.5, test_errors=7, images=512, train_s=2.0, eval_s=0.5)
 
@@ -60,10 +62,16 @@ def test_quiet_reporter_prints_notices_alone(stage):
 
 def test_live_reporter_draws_bars_and_leaves_none(stage):
     made, text = reporter(stage, terminal=True)
-    tell(made, stage.key)
     assert isinstance(made, LiveReporter)
+    with closing(made):
+        made(Started(stage.key, 0, "cpu"))
+        made(EpochDone(stage.key, ROW))
+        assert [task.description for task in made.bars.tasks] == ["all epochs", "rung"]
+        assert [task.completed for task in made.bars.tasks] == [1, 1]
+        made(Finished(stage.key))
+        assert [task.description for task in made.bars.tasks] == ["all epochs"]
+        assert made.tasks == {}
     assert "1/5" in text.getvalue()
-    assert made.bars.finished or not made.tasks
 
 
 def test_time_left_counts_resumed_and_failed_stages(stage):
@@ -73,6 +81,32 @@ def test_time_left_counts_resumed_and_failed_stages(stage):
     assert made.remaining.seconds_left() == pytest.approx(2.5)
     made(Failed(stage.key, "why", ExitCode.FAILED))
     assert made.remaining.seconds_left() == 0
+
+
+@pytest.mark.parametrize(("jobs", "seconds"), [(1, 24.0), (2, 14.0), (3, 14.0)])
+def test_time_left_is_shared_by_the_jobs_but_never_shorter_than_the_longest_stage(
+    source, jobs, seconds
+):
+    """Stages of 4 and 7 epochs, 2.5 and 2 seconds each; one epoch of the longer one is stored."""
+    plans = [small.tiny(phases=small.phases(epochs)) for epochs in (5, 9)]
+    short, long = (small.first_stage(plan, source) for plan in plans)
+    remaining = Remaining({stage.key: stage for stage in (short, long)}, jobs)
+    remaining(Started(short.key, 0, "cpu"))
+    remaining(EpochDone(short.key, ROW))
+    remaining(Started(long.key, 1, "cpu"))
+    remaining(EpochDone(long.key, {**ROW, "train_s": 1.75, "eval_s": 0.25}))
+    assert remaining.seconds_left() == pytest.approx(seconds)
+
+
+def test_time_left_of_a_stage_not_begun_is_scaled_by_its_cost(source):
+    begun = small.first_stage(small.tiny(phases=small.phases(3)), source)
+    wider = (*small.LAYERS[:-1], Dense(out=100), Dense(out=10))
+    waiting = small.first_stage(small.tiny(phases=small.phases(3), model=wider), source)
+    remaining = Remaining({stage.key: stage for stage in (begun, waiting)}, 1)
+    remaining(EpochDone(begun.key, ROW))
+    costs = [multiply_adds(stage.config) + OVERHEAD for stage in (begun, waiting)]
+    assert costs[1] > costs[0]
+    assert remaining.seconds_left() == pytest.approx(2.5 * 2 + 3 * 2.5 * costs[1] / costs[0])
 
 
 def watch(source, runs, rungs, *, terminal=True, quiet=False, height=40, **console):

@@ -120,8 +120,16 @@ def test_environment_changes_no_bit(tmp_path, digits_dir, expected, environment)
     assert predictions(run(digits_dir, tmp_path, **environment)) == expected
 
 
-@pytest.mark.parametrize("victim", ["leaderboard.json", "leaderboard.json.lock", "members", "data"])
-def test_planted_link_is_never_written_through(tmp_path, digits_dir, victim):
+@pytest.mark.parametrize(
+    ("victim", "code", "message"),
+    [
+        ("leaderboard.json", ExitCode.OK, "set aside as leaderboard.json.corrupt-1"),
+        ("leaderboard.json.lock", ExitCode.RESOURCE, "symbolic link"),
+        ("members", ExitCode.RESOURCE, "cannot be locked: "),
+        ("data", ExitCode.RESOURCE, "cannot be locked: "),
+    ],
+)
+def test_planted_link_is_never_written_through(tmp_path, digits_dir, victim, code, message):
     """H7: a link to somebody's file or folder keeps its target as it was."""
     runs, mine = tmp_path / "runs", tmp_path / "mine"
     runs.mkdir()
@@ -129,7 +137,8 @@ def test_planted_link_is_never_written_through(tmp_path, digits_dir, victim):
     (runs / victim).symlink_to(mine)
     done = run(digits_dir, tmp_path)
     assert mine.read_text() == "precious"
-    assert done.returncode in (ExitCode.OK, ExitCode.CORRUPT, ExitCode.RESOURCE)
+    assert done.returncode == code
+    assert message in done.stderr
     assert "Traceback" not in done.stderr
 
 
@@ -164,7 +173,10 @@ def test_hanging_up_stops_like_a_termination(tmp_path, digits_dir):
         text=True,
     ) as process:
         deadline = time.monotonic() + 60
-        while time.monotonic() < deadline and not list(tmp_path.rglob("progress.json")):
+        while not list(tmp_path.rglob("progress.json")):
+            if process.poll() is not None or time.monotonic() > deadline:
+                process.kill()
+                pytest.fail("no epoch was stored")
             time.sleep(0.02)
         process.send_signal(signal.SIGHUP)
         _, messages = process.communicate(timeout=20)
@@ -177,11 +189,3 @@ def test_no_duration_is_measured_by_a_clock_that_may_jump():
     text = "".join(path.read_text() for path in SOURCE.rglob("*.py"))
     assert "perf_counter" in text
     assert not re.search(r"\btime\.time\(|\.timestamp\(|datetime\.now\([^)]*\) -", text)
-
-
-def test_no_code_runs_code_from_files():
-    """H1, H2, H6: no pickle, no archive, no evaluation of text."""
-    words = r"\bpickle\b|weights_only|torch\.(load|save)\(|\beval\(|\bexec\(|yaml\.(load|unsafe_load)\(|tarfile|zipfile|shutil\.unpack|os\.system|shell=True"  # noqa: E501
-    for path in SOURCE.rglob("*.py"):
-        found = re.findall(words, path.read_text().replace(".eval()", ""))
-        assert found == [], path

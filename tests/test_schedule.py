@@ -60,3 +60,24 @@ def test_ramp_by_epoch_is_constant_within_an_epoch(shape):
 @pytest.mark.parametrize("per", ["epoch", "step"])
 def test_ramp_of_one_step_starts_at_its_first_value(per):
     assert schedule.learning_rates(ramp("cosine", per, epochs=1), 0, 1) == [pytest.approx(0.1)]
+
+
+@pytest.mark.parametrize(("per", "epochs", "steps"), [("epoch", 2, 1), ("step", 1, 2)])
+def test_ramp_of_two_points_has_both_its_values(per, epochs, steps):
+    phase = ramp("linear", per, epochs)
+    rates = [r for epoch in range(epochs) for r in schedule.learning_rates(phase, epoch, steps)]
+    assert rates == pytest.approx([1e-1, 1e-3])
+
+
+def test_planned_epoch_has_a_curve_where_the_rate_changes_at_every_step():
+    plan = [ramp("linear", "step", 1), ramp("linear", "epoch", 1), Phase(epochs=1, lr=0.5)]
+    by_step, by_epoch, constant = schedule.epochs(small.tiny(phases=tuple(plan)))
+    assert len(by_step.lr) == schedule.STEPS >= 16
+    assert (by_step.lr[0], by_step.lr[-1]) == pytest.approx((1e-1, 1e-3))
+    assert by_epoch.lr == pytest.approx((1e-1, 1e-1))
+    assert constant.lr == (0.5, 0.5)
+
+
+def test_rate_in_words():
+    assert schedule.rate_text(Phase(epochs=1, lr=1e-3)) == "0.001"
+    assert schedule.rate_text(ramp("cosine", "step")) == "0.1 to 0.001, cosine by step"

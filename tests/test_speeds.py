@@ -91,3 +91,16 @@ def test_speed_is_the_measured_one_or_scaled_from_the_nearest_network():
     assert images_per_second(config, []) is None
     assert images_per_second(config, [half, own]) == 2000
     assert images_per_second(config, [far, half]) == pytest.approx(500, rel=1e-3)
+
+
+def test_speed_is_scaled_from_the_network_whose_cost_differs_least():
+    config = load_rung("model09_dropout").config
+    wanted = 2_419_752 + 50_000
+    smaller, larger = round(0.7 * wanted) - 50_000, round(1.4 * wanted) - 50_000
+    known = [
+        result(config_sha256="other", images_per_s=1001, multiply_adds=count)
+        for count in (smaller, larger)
+    ]
+    expected = 1001 * (smaller + 50_000) / wanted
+    assert images_per_second(config, known) == pytest.approx(expected, rel=1e-9)
+    assert images_per_second(config, known[::-1]) == pytest.approx(expected, rel=1e-9)

@@ -5,8 +5,10 @@ import dataclasses
 import pytest
 import small
 
+from mnistladder.config.cost import OVERHEAD, multiply_adds
 from mnistladder.config.spec import Adam, AdamW, Augment, Phase, Published, Sgd
-from mnistladder.ladder.stages import Stage, member_stages
+from mnistladder.ladder.stages import Stage, member_stages, stage_work
+from mnistladder.model.layers import Dense
 
 PSEUDO = small.tiny(members=2, pool="test", phases=small.phases(2, 1, 3, pseudo_per_batch=16))
 
@@ -113,3 +115,20 @@ def test_later_phases_do_not_change_an_earlier_stage(source):
     (first, last), (same, changed) = (member_stages(c, 0, source) for c in (PSEUDO, other))
     assert [stage.key for stage in first] == [stage.key for stage in same]
     assert last[0].key != changed[0].key
+
+
+def test_work_of_a_stage_is_its_epochs_with_the_pool_times_the_cost_of_an_image(source):
+    """16 of a batch's 64 images come from the pool: an epoch is then a third longer."""
+    (first, _), (second, _) = member_stages(PSEUDO, 0, source)
+    image = multiply_adds(PSEUDO) + OVERHEAD
+    assert stage_work(first) == pytest.approx(3 * image)
+    assert stage_work(second) == pytest.approx(3 * 64 / 48 * image)
+
+
+def test_wider_network_is_more_work(source):
+    wide = small.tiny(model=(*small.LAYERS[:-1], Dense(out=999), Dense(out=10)))
+    works = [stage_work(small.first_stage(config, source)) for config in (wide, small.tiny())]
+    assert works[0] - works[1] == pytest.approx(
+        2 * (multiply_adds(wide) - multiply_adds(small.tiny()))
+    )
+    assert works[0] > works[1]
