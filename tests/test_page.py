@@ -9,7 +9,7 @@ import small
 from mnistladder.config.loading import load_rung, shipped_names, variant_names
 from mnistladder.data import datasets
 from mnistladder.errors import CorruptError
-from mnistladder.report import page, tables
+from mnistladder.report import config_diff, page, tables
 from mnistladder.report.charts import short_name
 from mnistladder.report.summary import make_rows
 from mnistladder.runs import predictions, results
@@ -180,15 +180,17 @@ def test_section_shows_the_confusion_of_its_stored_predictions(records, found):
 
 def test_difference_to_the_rung_before_is_what_is_new():
     before, after = (load_rung(name).config for name in NAMES[:2])
-    changed = [line for line in page.difference(before, after) if line[0] in ("added", "removed")]
+    changed = [
+        line for line in config_diff.difference(before, after) if line[0] in ("added", "removed")
+    ]
     assert changed == [
         ("added", "batch_size: 128"),
         ("added", "augment: {rotate_deg: 10.0, shear_deg: 5.73, zoom: 0.1}"),
         ("removed", "  - {epochs: 5, lr: 0.001}"),
         ("added", "  - {epochs: 10, lr: 0.001, augment: true}"),
     ]
-    assert {kind for kind, _ in page.difference(None, after)} == {"same"}
-    assert page.difference(after, after) == []
+    assert {kind for kind, _ in config_diff.difference(None, after)} == {"same"}
+    assert config_diff.difference(after, after) == []
 
 
 def test_variant_is_compared_with_its_rung(records, found):
@@ -221,6 +223,6 @@ def test_every_shipped_config_has_its_paragraph_in_our_words():
 
 
 def test_config_reads_as_yaml():
-    lines = page._lines(small.tiny())
+    lines = config_diff._lines(small.tiny())
     assert "  - {conv: {out: 6, stride: 2}}" in lines
     assert "  - relu" in lines

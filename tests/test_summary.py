@@ -9,7 +9,8 @@ from mnistladder.config.loading import shipped_names
 from mnistladder.data import contested
 from mnistladder.data.datasets import MNIST_SHA256
 from mnistladder.report import notes, tables
-from mnistladder.report.summary import expected_band, make_rows, wrong_masks
+from mnistladder.report.steps import wrong_masks
+from mnistladder.report.summary import expected_band, make_rows
 
 
 def record(rung="model02_normalized", seed=0, errors=800, **changes):

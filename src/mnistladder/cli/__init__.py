@@ -6,16 +6,16 @@ import sys
 from types import FrameType
 from typing import NoReturn
 
-from mnistladder.cli import (  # isort: skip  (in the order that --help shows)
-    train,
+from mnistladder.cli import (
+    board,
+    export,
     inspect,
     machine,
-    report,
-    board,
     pictures,
     predict,
     provenance,
-    export,
+    report,
+    train,
 )
 from mnistladder.cli.base import app, complain
 from mnistladder.cli.output import lost_output, make_safe

@@ -10,7 +10,8 @@ from mnistladder.cli.base import app
 from mnistladder.data.datasets import MNIST_SHA256
 from mnistladder.errors import UsageError
 from mnistladder.report import statistics, tables
-from mnistladder.report.summary import group, latest, wrong_masks
+from mnistladder.report.groups import group, latest
+from mnistladder.report.steps import wrong_masks
 from mnistladder.runs import leaderboard, results
 from mnistladder.runs.records import ResultRecord
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TypedDict
 
 from mnistladder.cli import base
+from mnistladder.cli.rung_list import percent
 from mnistladder.config import cost, loading, schedule
 from mnistladder.config.recipe import recipe, resolved
 from mnistladder.config.spec import Config, Rung
@@ -18,19 +19,6 @@ from mnistladder.model.shapes import layer_table
 from mnistladder.report import tables
 from mnistladder.runs import leaderboard
 from mnistladder.sealed import digest
-
-
-class RungLine(TypedDict):
-    """A rung or a variant, as `list` shows it."""
-
-    name: str
-    title: str
-    parameters: int  # of one network
-    epochs: int
-    members: int
-    published_accuracy: float | None  # percent
-    variant_of: str | None
-    done: bool
 
 
 class LayerLine(TypedDict):
@@ -76,48 +64,6 @@ class RungReport(TypedDict):
     cost: Cost
 
 
-def rungs(runs_dir: Path) -> list[RungLine]:
-    """Rungs, then variants; `done`: the board has a result of the config as it is now."""
-    done = {row.config_sha256 for row in leaderboard.load_board(runs_dir / leaderboard.BOARD)}
-    return [
-        {
-            "name": rung.name,
-            "title": rung.config.title,
-            "parameters": rung.config.parameters,
-            "epochs": rung.config.epochs,
-            "members": rung.config.members,
-            "published_accuracy": _published(rung.config),
-            "variant_of": loading.rung_of(rung.name),
-            "done": digest(recipe(rung.config)) in done,
-        }
-        for rung in map(loading.load_rung, [*loading.shipped_names(), *loading.variant_names()])
-    ]
-
-
-def say_rungs(rows: list[RungLine]) -> None:
-    """The ladder as one table, the variants as another."""
-    for heading, part in (
-        ("rung", [row for row in rows if not row["variant_of"]]),
-        ("variant", [row for row in rows if row["variant_of"]]),
-    ):
-        cells = [
-            [
-                row["name"],
-                row["title"],
-                tables.times(row["members"], f"{row['parameters']:,}"),
-                tables.times(row["members"], str(row["epochs"])),
-                _percent(row["published_accuracy"]),
-                "done" if row["done"] else "-",
-            ]
-            for row in part
-        ]
-        if heading == "variant":
-            base.say("")
-        headings = [heading, "what is new", "parameters", "epochs", "published", "done"]
-        drops = ["published", "epochs", "parameters"]
-        base.print_table(headings, cells, set(drops), drops)
-
-
 def layers() -> list[LayerLine]:
     """The layers that a config may name; ours, then those of other packages."""
     return [
@@ -160,7 +106,7 @@ def say_rung(rung: Rung, what: RungReport) -> None:
     _show_layers(rung.config)
     _show_phases(rung.config)
     base.say(f"\nmembers     {rung.config.members}")
-    base.say(f"published   {_percent(_published(rung.config))}")
+    base.say(f"published   {percent(_published(rung.config))}")
     _show_cost(what["cost"])
 
 
@@ -241,10 +187,6 @@ def _show_phases(config: Config) -> None:
     ]
     headings = ["phase", "epochs", "learning rate", "augmented", "pseudo-labelled"]
     base.print_table(headings, rows, {"epochs"})
-
-
-def _percent(accuracy: float | None) -> str:
-    return "-" if accuracy is None else f"{accuracy:.2f} %"
 
 
 def _show_cost(about: Cost) -> None:

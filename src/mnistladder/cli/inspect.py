@@ -13,13 +13,13 @@ from mnistladder.errors import ExitCode, UsageError
 @app.command(name="list", epilog="Example: mnistladder list --json")
 def list_(runs_dir: base.RunsDir = base.RUNS, json: base.AsJson = False) -> None:
     """List the rungs: what is new, parameters, epochs, published accuracy, trained or not."""
-    from mnistladder.cli import describe
+    from mnistladder.cli import rung_list
 
-    rows = describe.rungs(runs_dir)
+    rows = rung_list.rungs(runs_dir)
     if json:
         base.print_json(rows)
     else:
-        describe.say_rungs(rows)
+        rung_list.say_rungs(rows)
 
 
 @app.command(epilog="Example: mnistladder show model09_dropout --set batch_size=64")

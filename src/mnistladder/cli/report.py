@@ -11,10 +11,32 @@ from mnistladder.cli.base import app
 from mnistladder.cli.board_table import say_board
 from mnistladder.errors import DataError, ExitCode, UsageError
 from mnistladder.report import curves, formats, notes, tables
-from mnistladder.report.summary import Row, group, make_rows
+from mnistladder.report.groups import group
+from mnistladder.report.summary import Row, make_rows
 from mnistladder.runs import leaderboard, results
 from mnistladder.runs.records import BoardRow, ResultRecord
 
+Format = Annotated[formats.Format, typer.Option("--format", help="How to print the table.")]
+Wide = Annotated[bool, typer.Option("--wide", help="Every column and note; for a wide terminal.")]
+Sort = Annotated[tables.Sort, typer.Option("--sort", help="Order of the rows.")]
+Rungs = Annotated[
+    str | None, typer.Option("--rungs", help="Only these: names or numbers, as in 1-4,9.")
+]
+Board = Annotated[Path | None, typer.Option("--board", help="A leaderboard file from elsewhere.")]
+Curves = Annotated[
+    bool, typer.Option("--curves", help="Print the epochs beside the article's log instead.")
+]
+Html = Annotated[
+    Path | None, typer.Option("--html", help="Write a page with everything to this file.")
+]
+Check = Annotated[
+    bool,
+    typer.Option(
+        "--check",
+        help="Exit 1 if a rung is outside its config's `expect`. This finds later changes, never a "
+        "wrong first measurement.",
+    ),
+]
 TAKES = {  # by the option that chooses what is made: what may go with it
     "html": {"rungs", "runs_dir"},
     "curves_": {"rungs", "runs_dir", "json"},
@@ -24,29 +46,15 @@ TAKES = {  # by the option that chooses what is made: what may go with it
 @app.command(epilog="Examples: mnistladder report    mnistladder report --format csv --sort time")
 def report(
     context: typer.Context,
-    format_: Annotated[
-        formats.Format, typer.Option("--format", help="How to print the table.")
-    ] = "table",
-    wide: Annotated[
-        bool, typer.Option("--wide", help="Every column and note; for a wide terminal.")
-    ] = False,
-    sort: Annotated[tables.Sort, typer.Option("--sort", help="Order of the rows.")] = "rung",
-    rungs: Annotated[
-        str | None, typer.Option("--rungs", help="Only these: names or numbers, as in 1-4,9.")
-    ] = None,
-    board: Annotated[
-        Path | None, typer.Option("--board", help="A leaderboard file from elsewhere.")
-    ] = None,
-    curves_: Annotated[
-        bool, typer.Option("--curves", help="Each epoch beside the article's log instead.")
-    ] = False,
+    format_: Format = "table",
+    wide: Wide = False,
+    sort: Sort = "rung",
+    rungs: Rungs = None,
+    board: Board = None,
+    curves_: Curves = False,
     figure: base.FigureFile = None,
-    html: Annotated[
-        Path | None, typer.Option("--html", help="Write a page with everything to this file.")
-    ] = None,
-    check: Annotated[
-        bool, typer.Option("--check", help="Exit 1 if a rung is out of its config's `expect`.")
-    ] = False,
+    html: Html = None,
+    check: Check = False,
     runs_dir: base.RunsDir = base.RUNS,
     json: base.AsJson = False,
 ) -> None:

@@ -9,6 +9,21 @@ from mnistladder.cli import base
 from mnistladder.cli.base import app
 from mnistladder.errors import UsageError
 
+Rungs = Annotated[
+    list[str] | None,
+    typer.Argument(
+        help="Rungs: names, paths, numbers or ranges such as 1-9.",
+        autocompletion=base.complete_rungs,
+        show_default=False,
+    ),
+]
+AllRungs = Annotated[bool, typer.Option("--all", help="All rungs of the ladder.")]
+KeepGoing = Annotated[
+    bool, typer.Option("--keep-going", help="Train the other rungs after one failed.")
+]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Show what would be trained and for how long.")
+]
 Seeds = Annotated[
     int, typer.Option("--seeds", min=1, max=10_000, help="How many seeds, counted from --seed.")
 ]
@@ -73,23 +88,12 @@ def run(
 
 @app.command(epilog="Examples: mnistladder ladder --all --seeds 3    mnistladder ladder 1-9 12")
 def ladder(
-    rungs: Annotated[
-        list[str] | None,
-        typer.Argument(
-            help="Rungs: names, paths, numbers or ranges such as 1-9.",
-            autocompletion=base.complete_rungs,
-            show_default=False,
-        ),
-    ] = None,
-    all_: Annotated[bool, typer.Option("--all", help="All rungs of the ladder.")] = False,
+    rungs: Rungs = None,
+    all_: AllRungs = False,
     seed: base.Seed = 0,
     seeds: Seeds = 1,
-    keep_going: Annotated[
-        bool, typer.Option("--keep-going", help="Train the other rungs after one failed.")
-    ] = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show what would be trained and for how long.")
-    ] = False,
+    keep_going: KeepGoing = False,
+    dry_run: DryRun = False,
     device: base.Device = "auto",
     jobs: base.Jobs = None,
     stack: Stack = None,

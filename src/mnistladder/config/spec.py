@@ -10,14 +10,7 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import AfterValidator, Discriminator, Field, InstanceOf, Tag
 
-from mnistladder.config.optimizers import (
-    Adadelta,
-    Adam,
-    AdamW,
-    OptimizerSection,
-    RmsProp,
-    Sgd,
-)
+from mnistladder.config.optimizers import Adadelta, Adam, AdamW, OptimizerSection, RmsProp, Sgd
 from mnistladder.config.section import Section
 from mnistladder.model.layers import Layer
 from mnistladder.model.shapes import layer_table

@@ -12,7 +12,7 @@ import numpy as np
 
 from mnistladder.config.loading import rung_of
 from mnistladder.data.datasets import MNIST_SHA256
-from mnistladder.report.summary import group
+from mnistladder.report.groups import group
 from mnistladder.runs.records import BoardRow, ResultRecord
 
 ABOUT = (

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnistladder.config.loading import shipped_names
-from mnistladder.report.summary import group, latest
+from mnistladder.report.groups import group, latest
 from mnistladder.runs.records import ResultRecord
 
 

@@ -6,7 +6,8 @@ import json
 from typing import Any, Literal
 
 from mnistladder.report.notes import histograms, notes
-from mnistladder.report.summary import Row, Step
+from mnistladder.report.steps import Step
+from mnistladder.report.summary import Row
 from mnistladder.report.tables import COLUMNS, cells
 
 Format = Literal["table", "markdown", "csv", "json"]

@@ -1,14 +1,13 @@
 """The board as one self-contained HTML page: what it says, ready for the template."""
 
 import base64
-import difflib
 import io
 from collections import Counter
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,13 +15,14 @@ from numpy.typing import NDArray
 from mnistladder import __version__
 from mnistladder.config import schedule, yaml_reader
 from mnistladder.config.loading import load_rung, shipped_names
-from mnistladder.config.recipe import recipe
 from mnistladder.config.spec import Config
 from mnistladder.config.validate import recorded_config
 from mnistladder.model.shapes import LayerRow, layer_table
 from mnistladder.report import charts, curves, gallery, style, tables
+from mnistladder.report.config_diff import difference
+from mnistladder.report.groups import group
 from mnistladder.report.notes import notes
-from mnistladder.report.summary import Row, group, make_rows
+from mnistladder.report.summary import Row, make_rows
 from mnistladder.runs.predictions import Predictions
 from mnistladder.runs.records import ResultRecord
 
@@ -174,40 +174,6 @@ def _before(row: Row) -> str | None:
     if row.variant_of or row.name not in ladder[1:]:
         return row.variant_of
     return ladder[ladder.index(row.name) - 1]
-
-
-def difference(before: Config | None, after: Config) -> list[tuple[str, str]]:
-    """The lines of a config as YAML without defaults: added, removed or the same since another.
-
-    Of long runs of lines that are the same, the middle is left out. Without another config, all are
-    the same.
-    """
-    new = _lines(after)
-    if before is None:
-        return [("same", line) for line in new]
-    kinds = {"+": "added", "-": "removed", " ": "same", "@": "left-out"}
-    lines = list(difflib.unified_diff(_lines(before), new, lineterm="", n=2))[2:]
-    return [(kinds[line[0]], "..." if line[0] == "@" else line[1:]) for line in lines]
-
-
-def _lines(config: Config) -> list[str]:
-    """One line a layer and a phase, so that a difference reads well."""
-    lines = []
-    for key, value in recipe(config).items():
-        if isinstance(value, list | tuple):
-            lines += [f"{key}:", *(f"  - {_flow(item)}" for item in value)]
-        else:
-            lines.append(f"{key}: {_flow(value)}")
-    return lines
-
-
-def _flow(value: Any) -> str:
-    if not isinstance(value, dict):
-        return yaml_reader.dump(value).removesuffix("...\n").strip()
-    if len(value) == 1 and not next(iter(value.values()), True):
-        return next(iter(value))  # a layer without options
-    inner = ", ".join(f"{key}: {_flow(item)}" for key, item in value.items())
-    return f"{{{inner}}}"
 
 
 @cache

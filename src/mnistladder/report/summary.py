@@ -1,40 +1,22 @@
 """Results -> one row for each rung: means, intervals, verdicts, and what each step is worth."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby, pairwise
-from typing import Literal, NamedTuple, TypeVar
+from typing import Literal, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-from mnistladder import sealed
-from mnistladder.config.loading import rung_of, shipped_names, variant_names
+from mnistladder.config.loading import rung_of
 from mnistladder.config.recipe import RECIPE_VERSION
 from mnistladder.data import contested
 from mnistladder.report import statistics
-from mnistladder.report.statistics import Comparison, Interval
-from mnistladder.runs.records import BoardRow, ResultRecord
+from mnistladder.report.groups import group, whole_records
+from mnistladder.report.statistics import Interval
+from mnistladder.report.steps import Step, make_steps
+from mnistladder.runs.records import BoardRow
 
 Verdict = Literal["reproduced", "better", "worse"]
 AnyResult = TypeVar("AnyResult", bound=BoardRow)
-
-
-@dataclass(frozen=True)
-class Step:
-    """A row compared with the rung before it, or a variant with its rung.
-
-    `p` is Holm's over all steps between rungs; a variant's is its own.
-    """
-
-    rung: str
-    comparison: Comparison
-    p: float
-
-    @property
-    def is_significant(self) -> bool:
-        """Whether both rungs' seeds and the images show it."""
-        return self.p < 1 - statistics.LEVEL and self.comparison.covers_seeds
 
 
 @dataclass(frozen=True)
@@ -102,50 +84,13 @@ class Row:
         return low <= self.published_errors <= high
 
 
-class Identity(NamedTuple):
-    """What results must have in common to be one row; the order of the rows."""
-
-    rung: str
-    data_sha256: str
-    config_sha256: str
-    engine: int
-    plugins_sha256: str
-
-
-def identity(record: BoardRow) -> Identity:
-    """The row that a result belongs to."""
-    return Identity(
-        rung=record.rung,
-        data_sha256=record.data.sha256,
-        config_sha256=record.config_sha256,
-        engine=record.engine,
-        plugins_sha256=sealed.digest(record.plugins),
-    )
-
-
-def group(results: Iterable[AnyResult]) -> dict[Identity, list[AnyResult]]:
-    """Results by identity, each group in order of seed."""
-    ordered = sorted(results, key=lambda record: (identity(record), record.seed))
-    return {key: list(alike) for key, alike in groupby(ordered, identity)}
-
-
-def latest(groups: Mapping[Identity, Sequence[BoardRow]], rung: str, data: str) -> Identity | None:
-    """Of a rung without overrides, the group of the newest engine and the latest config."""
-    fitting = [
-        (key.engine, max(record.ended for record in group), key)
-        for key, group in groups.items()
-        if (key.rung, key.data_sha256) == (rung, data) and not group[0].overrides
-    ]
-    return max(fitting)[2] if fitting else None
-
-
 def make_rows(results: Iterable[BoardRow]) -> list[Row]:
     """One row for each rung as configured, in order of name; every stored seed counts.
 
     Steps are compared where the results are whole records; a board alone lacks the wrong images.
     """
     groups = group(results)
-    steps = _steps(groups)
+    steps = make_steps(groups)
     return [replace(_row(found), step=steps.get(key)) for key, found in groups.items()]
 
 
@@ -203,65 +148,12 @@ def _interval(errors: list[int], images: int) -> Interval:
     return statistics.count_interval(errors[0], images)
 
 
-def _whole(results: Iterable[BoardRow]) -> list[ResultRecord] | None:
-    """The results, if all are whole records; the rows of a board are not."""
-    every = list(results)
-    whole = [record for record in every if isinstance(record, ResultRecord)]
-    return whole if len(whole) == len(every) else None
-
-
 def _uncontested(results: list[BoardRow]) -> float | None:
-    whole = _whole(results)
+    whole = whole_records(results)
     if not whole or not contested.applies(whole[0].data.sha256):
         return None
     counts = [len(set(record.wrong_images) - contested.ids()) for record in whole]
     return float(np.mean(counts))
-
-
-def wrong_masks(
-    results: Iterable[ResultRecord], others: Iterable[ResultRecord]
-) -> list[list[NDArray[np.bool_]]]:
-    """Of both groups, for each seed, which of the test images that all score it got wrong."""
-    groups = [list(results), list(others)]
-    every = [record for group in groups for record in group]
-    spans = [record.span for record in every]
-    first, end = max(span[0] for span in spans), min(span[1] for span in spans)
-    images = np.arange(first, end)
-    return [
-        [np.isin(images, record.wrong_images) for record in group if end > first]
-        for group in groups
-    ]
-
-
-def _steps(groups: Mapping[Identity, Sequence[BoardRow]]) -> dict[Identity, Step]:
-    """Steps of each data set: rung by rung, after Holm, and each variant from its rung."""
-    steps: dict[Identity, Step] = {}
-    for data in sorted({key.data_sha256 for key in groups}):
-        main = [key for name in shipped_names() if (key := latest(groups, name, data))]
-        found = {
-            after: step
-            for before, after in pairwise(main)
-            if (step := _step(groups, before, after))
-        }
-        adjusted = statistics.holm([step.p for step in found.values()])
-        steps |= {
-            key: replace(step, p=p) for (key, step), p in zip(found.items(), adjusted, strict=True)
-        }
-        for name in variant_names():
-            before, after = (latest(groups, each, data) for each in (str(rung_of(name)), name))
-            if before and after and (step := _step(groups, before, after)):
-                steps[after] = step
-    return steps
-
-
-def _step(
-    groups: Mapping[Identity, Sequence[BoardRow]], before: Identity, after: Identity
-) -> Step | None:
-    old, new = _whole(groups[before]), _whole(groups[after])
-    if old is None or new is None:
-        return None
-    comparison = statistics.compare(*wrong_masks(old, new))
-    return Step(before.rung, comparison, comparison.p)
 
 
 def expected_band(row: Row) -> tuple[int, int]:

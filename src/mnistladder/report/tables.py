@@ -5,7 +5,8 @@ from typing import Any, Literal, NamedTuple
 
 from mnistladder.config.loading import shipped_names
 from mnistladder.report import statistics
-from mnistladder.report.summary import Row, Step
+from mnistladder.report.steps import Step
+from mnistladder.report.summary import Row
 
 Sort = Literal["rung", "accuracy", "errors", "time", "parameters"]
 

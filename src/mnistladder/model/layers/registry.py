@@ -5,14 +5,7 @@ from functools import cache
 from importlib.metadata import entry_points
 
 from mnistladder.errors import UsageError
-from mnistladder.model.layers import (
-    activation,
-    convolution,
-    dense,
-    dropout,
-    normalisation,
-    pooling,
-)
+from mnistladder.model.layers import activation, convolution, dense, dropout, normalisation, pooling
 from mnistladder.model.layers.base import Layer
 
 ENTRY_POINTS = "mnistladder.layers"

@@ -1,0 +1,53 @@
+"""Results that belong to one row: the same rung, data, config, engine and plug-ins."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
+from typing import NamedTuple
+
+from mnistladder import sealed
+from mnistladder.report.summary import AnyResult
+from mnistladder.runs.records import BoardRow, ResultRecord
+
+
+class Identity(NamedTuple):
+    """What results must have in common to be one row; the order of the rows."""
+
+    rung: str
+    data_sha256: str
+    config_sha256: str
+    engine: int
+    plugins_sha256: str
+
+
+def identity(record: BoardRow) -> Identity:
+    """The row that a result belongs to."""
+    return Identity(
+        rung=record.rung,
+        data_sha256=record.data.sha256,
+        config_sha256=record.config_sha256,
+        engine=record.engine,
+        plugins_sha256=sealed.digest(record.plugins),
+    )
+
+
+def group(results: Iterable[AnyResult]) -> dict[Identity, list[AnyResult]]:
+    """Results by identity, each group in order of seed."""
+    ordered = sorted(results, key=lambda record: (identity(record), record.seed))
+    return {key: list(alike) for key, alike in groupby(ordered, identity)}
+
+
+def latest(groups: Mapping[Identity, Sequence[BoardRow]], rung: str, data: str) -> Identity | None:
+    """Of a rung without overrides, the group of the newest engine and the latest config."""
+    fitting = [
+        (key.engine, max(record.ended for record in group), key)
+        for key, group in groups.items()
+        if (key.rung, key.data_sha256) == (rung, data) and not group[0].overrides
+    ]
+    return max(fitting)[2] if fitting else None
+
+
+def whole_records(results: Iterable[BoardRow]) -> list[ResultRecord] | None:
+    """The results, if all are whole records; the rows of a board are not."""
+    every = list(results)
+    whole = [record for record in every if isinstance(record, ResultRecord)]
+    return whole if len(whole) == len(every) else None
