@@ -200,7 +200,7 @@ def test_variant_is_compared_with_its_rung(records, found):
 
 
 def test_rung_of_ones_own_is_shown_with_its_whole_config(records):
-    own = {**records[0], "rung": "mine<script>", "title": "<b>Bold & new</b>"}
+    own = records[0].model_copy(update={"rung": "mine<script>", "title": "<b>Bold & new</b>"})
     [section] = page.make_sections([own], {})
     assert (section.before, section.technique) == (None, None)
     assert ("same", "  - normalize") in section.difference
@@ -211,7 +211,7 @@ def test_rung_of_ones_own_is_shown_with_its_whole_config(records):
 
 
 def test_two_configs_of_one_rung_have_anchors_of_their_own(records):
-    other = {**records[0], "config_sha256": "0" * 64, "result_id": "other"}
+    other = records[0].model_copy(update={"config_sha256": "0" * 64, "result_id": "other"})
     anchors = [section.anchor for section in page.make_sections([records[0], other], {})]
     assert anchors == ["model09_dropout", "model09_dropout-2"]
 
