@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TypedDict
 
 from mnistladder.cli import base
-from mnistladder.cli.rung_list import percent
+from mnistladder.cli.rung_list import percent, published_of
 from mnistladder.config import cost, loading, schedule
 from mnistladder.config.recipe import recipe, resolved
 from mnistladder.config.spec import Config, Rung
@@ -106,12 +106,8 @@ def say_rung(rung: Rung, what: RungReport) -> None:
     _show_layers(rung.config)
     _show_phases(rung.config)
     base.say(f"\nmembers     {rung.config.members}")
-    base.say(f"published   {percent(_published(rung.config))}")
+    base.say(f"published   {percent(published_of(rung.config))}")
     _show_cost(what["cost"])
-
-
-def _published(config: Config) -> float | None:
-    return config.published.accuracy if config.published else None
 
 
 def about(rung: Rung, runs_dir: Path) -> RungReport:

@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import TypedDict
 
 from mnistladder.cli import base
-from mnistladder.cli.describe import _published
 from mnistladder.config import loading
 from mnistladder.config.recipe import recipe
+from mnistladder.config.spec import Config
 from mnistladder.report import tables
 from mnistladder.runs import leaderboard
 from mnistladder.sealed import digest
@@ -35,7 +35,7 @@ def rungs(runs_dir: Path) -> list[RungLine]:
             "parameters": rung.config.parameters,
             "epochs": rung.config.epochs,
             "members": rung.config.members,
-            "published_accuracy": _published(rung.config),
+            "published_accuracy": published_of(rung.config),
             "variant_of": loading.rung_of(rung.name),
             "done": digest(recipe(rung.config)) in done,
         }
@@ -69,3 +69,7 @@ def say_rungs(rows: list[RungLine]) -> None:
 
 def percent(accuracy: float | None) -> str:
     return "-" if accuracy is None else f"{accuracy:.2f} %"
+
+
+def published_of(config: Config) -> float | None:
+    return config.published.accuracy if config.published else None

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from mnistladder import sealed
-from mnistladder.report.summary import AnyResult
 from mnistladder.runs.records import BoardRow, ResultRecord
+
+AnyResult = TypeVar("AnyResult", bound=BoardRow)
 
 
 class Identity(NamedTuple):

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, TypeVar
+from typing import Literal
 
 import numpy as np
 
@@ -16,7 +16,6 @@ from mnistladder.report.steps import Step, make_steps
 from mnistladder.runs.records import BoardRow
 
 Verdict = Literal["reproduced", "better", "worse"]
-AnyResult = TypeVar("AnyResult", bound=BoardRow)
 
 
 @dataclass(frozen=True)
