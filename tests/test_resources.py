@@ -176,7 +176,7 @@ def test_hanging_up_stops_like_a_termination(tmp_path, digits_dir):
         while not list(tmp_path.rglob("progress.json")):
             if process.poll() is not None or time.monotonic() > deadline:
                 process.kill()
-                pytest.fail("no epoch was stored")
+                pytest.fail(f"no epoch was stored: {process.communicate()[1]}")
             time.sleep(0.02)
         process.send_signal(signal.SIGHUP)
         _, messages = process.communicate(timeout=20)
