@@ -167,16 +167,6 @@ def parse_device(text: str) -> DeviceChoice:
     raise UsageError(f"--device {text}: expected auto, cpu, cuda, cuda:N or mps")
 
 
-def check_device_name(name: str) -> None:
-    """Raises UsageError for a text that names no device."""
-    parse_device(name)
-
-
-def uses_gpu(device: str) -> bool:
-    """Whether the device that a text names is a GPU here. Raises UsageError."""
-    return parse_device(device).is_gpu
-
-
 def gpu_count() -> int:
     """How many CUDA devices torch can use here."""
     return len(usable_cuda_devices())

@@ -53,7 +53,7 @@ class Calibration:
 
     def __init__(self, runs: Path, device: str) -> None:
         self.path = runs / CALIBRATION
-        kind = "gpu" if environment.uses_gpu(device) else "cpu"
+        kind = "gpu" if environment.parse_device(device).is_gpu else "cpu"
         self.machine = [kind, environment.cpu_name(), environment.versions()["torch"]]
         self.speeds: dict[str, Speed] = {}
         self.start_s, self.start_mib = 0.0, 0.0  # of a process before its first stage
