@@ -1,6 +1,7 @@
 """Do the tests notice? Breaks a copy in one place at a time; each break must fail its tests.
 
-`scripts/mutants.py` exits 1 if a broken copy passes.
+`scripts/mutants.py` exits 1 if a broken copy passes. `scripts/mutants.py cuda` breaks only what the
+tests with this word in their name should notice.
 """
 
 import os
@@ -83,6 +84,84 @@ MUTANTS = [
         "(lambda x: 0)(",
         "test_trainer.py",
     ),
+    # Mistakes that no CPU shows.
+    Mutant(
+        "an epoch's order stays on the CPU",
+        "engine/inputs",
+        "return Epoch(train, guessed, order.to(device))",
+        "return Epoch(train, guessed, order)",
+        "test_fake_cuda.py",
+    ),
+    Mutant(
+        "distortions stay on the CPU",
+        "engine/inputs",
+        "each.to(device) for each in drawn",
+        "each for each in drawn",
+        "test_fake_cuda.py",
+    ),
+    Mutant(
+        "a generator of the CPU",
+        "engine/inputs",
+        "torch.Generator(device)",
+        "torch.Generator()",
+        "test_fake_cuda.py",
+    ),
+    Mutant(
+        "masks are drawn on the CPU",
+        "model/modules",
+        "dtype=torch.int64, device=generator.device",
+        "dtype=torch.int64",
+        "test_fake_cuda.py",
+    ),
+    Mutant(
+        "masks are made on the CPU",
+        "model/modules",
+        "torch.empty(count, device=generator.device)",
+        "torch.empty(count)",
+        "test_fake_cuda.py",
+    ),
+    Mutant(
+        "ones of a stacked bias on the CPU",
+        "model/modules",
+        "features.new_ones(",
+        "torch.ones(",
+        "test_fake_cuda.py",
+    ),
+    Mutant(
+        "normalisation reads its mean on the host",
+        "model/modules",
+        "images - self.mean)",
+        "images - self.mean.item())",
+        "test_fake_cuda.py",
+    ),
+    Mutant(
+        "losses are summed on the CPU",
+        "engine/loop",
+        ", device=weights.device",
+        "",
+        "test_fake_cuda.py",
+    ),
+    Mutant(
+        "a step waits for its loss",
+        "engine/loop",
+        "* len(labels)",
+        "* len(labels) * bool(losses[0] > -1)",
+        "test_fake_cuda.py",
+    ),
+    Mutant(
+        "a step waits for the norm of its gradient",
+        "engine/loop",
+        "clip_grad_norm_(weights, clip_norm)",
+        "clip_grad_norm_(weights, clip_norm).item()",
+        "test_fake_cuda.py",
+    ),
+    Mutant(
+        "joined weights on the CPU",
+        "engine/joined_weights",
+        ", device=parameters[0].device",
+        "",
+        "test_fake_cuda.py",
+    ),
 ]
 
 
@@ -107,9 +186,11 @@ def passes(tests: list[str], mutant: Mutant | None = None) -> bool:
 
 
 def main() -> None:
-    assert passes(sorted({mutant.tests for mutant in MUTANTS})), "the copy fails unbroken"
+    word = sys.argv[1] if len(sys.argv) > 1 else ""
+    chosen = [mutant for mutant in MUTANTS if word in mutant.tests]
+    assert passes(sorted({mutant.tests for mutant in chosen})), "the copy fails unbroken"
     survivors = 0
-    for mutant in MUTANTS:
+    for mutant in chosen:
         alive = passes([mutant.tests], mutant)
         survivors += alive
         print(
