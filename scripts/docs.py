@@ -19,6 +19,7 @@ import shlex
 import sys
 from pathlib import Path
 
+from mnistladder.config.spec import OPTIMIZERS
 from mnistladder.report import tables
 from mnistladder.report.summary import Row, expected_band, make_rows
 from mnistladder.runs import results
@@ -77,7 +78,25 @@ def _ladder_line(row: Row) -> str:
     return f"| {link} | {title} | {errors} | {published} | {row.verdict or '-'} |"
 
 
-PARTS = {"ladder_table": ladder_table}
+def optimizer_table() -> str:
+    """The optimisers that a config may name, with their own keys and defaults."""
+    lines = ["| name | what it is | keys and defaults |", "| --- | --- | --- |"]
+    for name, section in OPTIMIZERS.items():
+        keys = [
+            f"`{key}` {_default(field.default)}"
+            for key, field in section.model_fields.items()
+            if key not in ("name", "no_decay")
+        ]
+        source = (section.__doc__ or "").rstrip(".")
+        lines.append(f"| `{name}` | {source} | {', '.join(keys)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _default(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else f"{value:g}"
+
+
+PARTS = {"ladder_table": ladder_table, "optimizer_table": optimizer_table}
 
 
 def measured(rung: str) -> Row | None:

@@ -5,7 +5,16 @@ from contextlib import nullcontext
 from mnistladder.config.spec import Config, Phase
 from mnistladder.engine import inputs, loop, optim, stacking
 from mnistladder.ladder.stages import member_stages
-from mnistladder.model.layers import BatchNorm, Conv, Dense, Dropout, Flatten, MaxPool, Normalize, Relu
+from mnistladder.model.layers import (
+    BatchNorm,
+    Conv,
+    Dense,
+    Dropout,
+    Flatten,
+    MaxPool,
+    Normalize,
+    Relu,
+)
 
 LAYERS = (
     Normalize(),

@@ -10,6 +10,7 @@ import small
 import torch
 
 from mnistladder.cli import app
+from mnistladder.config import spec
 from mnistladder.config.spec import Phase, Ramp
 from mnistladder.ladder.trainer import Trainer
 from mnistladder.runs.stage_store import StageStore
@@ -139,7 +140,7 @@ def test_fields_of_a_history_row_are_those_in_the_document(tmp_path, source):
     stage = small.first_stage(config, source)
     Trainer(StageStore(tmp_path), torch.device("cpu"), lambda event: None).train([stage])
     for row in StageStore(tmp_path).history(stage.key):
-        assert {*row} == {name for cell in cells for name in re.findall(r"`(\w+)`", cell)}
+        assert {*row.plain()} == {name for cell in cells for name in re.findall(r"`(\w+)`", cell)}
         assert row.images == 512
     assert (row.epoch, row.phase) == (2, 1)
     assert row.lr[0] > row.lr[1]
@@ -170,3 +171,15 @@ def test_tests_that_the_reliability_document_names_exist():
     named = set(re.findall(r"`(test_\w+)`", MATRIX))
     assert len(named) > 50
     assert [name for name in sorted(named) if f"def {name}(" not in tests] == []
+
+
+def test_every_key_of_a_config_is_in_its_document_and_in_the_template():
+    sections = [spec.Config, spec.Phase, spec.Augment]
+    keys = {name for section in sections for name in section.model_fields}
+    written = (TOP / "docs" / "config.md").read_text()
+    assert [
+        key for key in sorted(keys) if f"`{key}`" not in written and f"`{key}:" not in written
+    ] == []
+    template = (TOP / "src/mnistladder/config/template.yaml").read_text()
+    own = keys - {"new_stage", "pseudo_per_batch", "published", "expect"}
+    assert [key for key in sorted(own) if f"{key}:" not in template] == []

@@ -11,7 +11,7 @@ from mnistladder.engine.epoch import EpochPlan, Learner, train_epoch
 from mnistladder.engine.tensors import Images, load_digits
 from mnistladder.engine.train_state import TrainState
 from mnistladder.errors import UsageError
-from mnistladder.model.layers import Dense, Flatten, LAYERS, Relu
+from mnistladder.model.layers import LAYERS, Dense, Flatten, Relu
 
 CPU = torch.device("cpu")
 STATISTICS = (33.3, 78.6)

@@ -17,7 +17,17 @@ from mnistladder.config.loading import load_rung, shipped_names
 from mnistladder.data import datasets
 from mnistladder.engine import optim
 from mnistladder.engine.train_state import TrainState
-from mnistladder.model.layers import BatchNorm, Conv, Dense, Dropout, Flatten, MaxPool, Normalize, Relu, Sigmoid
+from mnistladder.model.layers import (
+    BatchNorm,
+    Conv,
+    Dense,
+    Dropout,
+    Flatten,
+    MaxPool,
+    Normalize,
+    Relu,
+    Sigmoid,
+)
 
 os.environ.setdefault("KERAS_BACKEND", "torch")
 os.environ.setdefault("KERAS_HOME", os.devnull)  # it would write its settings into the user's home

@@ -10,7 +10,7 @@ from torch import nn
 from mnistladder.config.loading import load_rung
 from mnistladder.errors import UsageError
 from mnistladder.model import layers, network
-from mnistladder.model.layers import Conv, Dense, LAYERS, find_layer, layer_name
+from mnistladder.model.layers import LAYERS, Conv, Dense, find_layer, layer_name
 from mnistladder.model.modules import INITIALIZERS, initialized
 from mnistladder.model.shapes import ShapeError, layer_table
 

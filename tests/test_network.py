@@ -7,7 +7,17 @@ from torch import nn
 
 from mnistladder.engine.train_state import hash_weights
 from mnistladder.model import network
-from mnistladder.model.layers import BatchNorm, Conv, Dense, Dropout, Flatten, MaxPool, Normalize, Relu, Sigmoid
+from mnistladder.model.layers import (
+    BatchNorm,
+    Conv,
+    Dense,
+    Dropout,
+    Flatten,
+    MaxPool,
+    Normalize,
+    Relu,
+    Sigmoid,
+)
 
 STATISTICS = (33.31842, 78.56749)
 

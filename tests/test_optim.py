@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from mnistladder.config.loading import load_rung
 from mnistladder.config.schedule import learning_rates
-from mnistladder.config.spec import Adadelta, Adam, AdamW, OPTIMIZERS, RmsProp, Sgd
+from mnistladder.config.spec import OPTIMIZERS, Adadelta, Adam, AdamW, RmsProp, Sgd
 from mnistladder.engine import optim
 from mnistladder.engine.joined_weights import join_weights
 from mnistladder.model import network

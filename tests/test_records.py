@@ -151,7 +151,7 @@ def test_command_ends_with_exit_code_4_and_no_traceback(tmp_path):
 
 def finished(folder, rows=(ROW,), **changes):
     """A store with a finished stage "k" of these history rows, then its record changed."""
-    from mnistladder.runs.stage_store import Progress, RECORD
+    from mnistladder.runs.stage_store import RECORD, Progress
 
     store = StageStore(folder)
     config = Config.model_construct(title="T", model=(), phases=())

@@ -24,7 +24,7 @@ from mnistladder.ladder.events import EpochDone, Failed, Finished, Notice, Start
 from mnistladder.ladder.executors import Job, run_job
 from mnistladder.ladder.stages import member_stages
 from mnistladder.ladder.trainer import Trainer
-from mnistladder.model.layers import Dense, Flatten, LAYERS, Layer, Normalize, Relu
+from mnistladder.model.layers import LAYERS, Dense, Flatten, Layer, Normalize, Relu
 from mnistladder.runs.stage_store import StageStore
 
 CPU = torch.device("cpu")

@@ -1,4 +1,4 @@
-"""Speeds measured on this machine, kept in the runs folder; `calibration` measures them."""
+"""Speeds measured on this machine, kept in the runs folder; `timing` measures them."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -20,7 +20,7 @@ LARGEST = 64  # networks stacked
 class Speed(Record):
     """Seconds of one image trained, augmented, evaluated, and of an epoch's end stored.
 
-    Measured by `calibration.measure`.
+    Measured by `timing.measure`.
     """
 
     train_s: float

@@ -24,7 +24,10 @@ class Executor(Protocol):
         ...
 
     def finish_one(self) -> Finished | Failed:
-        """Passes events on until a stage has ended; returns how it ended."""
+        """Passes events on until a stage has ended; returns how it ended.
+
+        A stage is stored in the runs folder before its `Finished` is returned.
+        """
         ...
 
     def close(self) -> None:
