@@ -37,7 +37,9 @@ def place(random, ink, height=HEIGHT, width=WIDTH, margin=60):
     """The ink somewhere on an empty page, and its box: left, top, right, bottom."""
     rooms = (height - ink.shape[0], width - ink.shape[1])
     inset = [min(margin, room // 2) for room in rooms]
-    top, left = (int(random.integers(i, room - i + 1)) for i, room in zip(inset, rooms, strict=True))
+    top, left = (
+        int(random.integers(i, room - i + 1)) for i, room in zip(inset, rooms, strict=True)
+    )
     page = np.zeros((height, width))
     page[top : top + ink.shape[0], left : left + ink.shape[1]] = ink
     return page, (left, top, left + ink.shape[1], top + ink.shape[0])
@@ -153,7 +155,10 @@ def under(random, box, gap, width=None):
     """Ink of a line drawn below a box."""
     left, _, right, bottom = box
     sides = random.uniform(15, 60, 2)
-    ends = [(left - sides[0], bottom + gap), (right + sides[1], bottom + gap + random.uniform(-6, 6))]
+    ends = [
+        (left - sides[0], bottom + gap),
+        (right + sides[1], bottom + gap + random.uniform(-6, 6)),
+    ]
     return lines(ends, width or int(random.integers(5, 14)))
 
 
@@ -278,7 +283,16 @@ def skeleton(mask):
         for first, second in (((0, 2, 4), (2, 4, 6)), ((0, 2, 6), (0, 4, 6))):
             around = [
                 np.roll(mask, (-down, -right), (0, 1))
-                for down, right in ((-1, 0), (-1, 1), (0, 1), (1, 1), (1, 0), (1, -1), (0, -1), (-1, -1))
+                for down, right in (
+                    (-1, 0),
+                    (-1, 1),
+                    (0, 1),
+                    (1, 1),
+                    (1, 0),
+                    (1, -1),
+                    (0, -1),
+                    (-1, -1),
+                )
             ]
             count = sum(part.astype(int) for part in around)
             changes = sum((~around[i] & around[(i + 1) % 8]).astype(int) for i in range(8))
@@ -311,9 +325,13 @@ def cell(random, digits):
 
 def cells(x, y, side, count, width):
     """Ink of boxes in a row."""
-    page = lines([(x, y), (x + count * side, y), (x + count * side, y + side), (x, y + side)], width, True)
+    page = lines(
+        [(x, y), (x + count * side, y), (x + count * side, y + side), (x, y + side)], width, True
+    )
     for number in range(1, count):
-        page = np.maximum(page, lines([(x + number * side, y), (x + number * side, y + side)], width))
+        page = np.maximum(
+            page, lines([(x + number * side, y), (x + number * side, y + side)], width)
+        )
     return page
 
 
@@ -330,7 +348,9 @@ def several(random, digits, side=None, gap=None):
     side = side or int(random.integers(90, 130))
     parts = [written(random, digit, side + int(random.integers(-10, 10))) for digit in digits]
     gaps = [int(random.integers(25, 60)) if gap is None else gap for _ in parts]
-    page = np.zeros((max(part.shape[0] for part in parts) + 20, sum(gaps) + sum(p.shape[1] for p in parts)))
+    page = np.zeros(
+        (max(part.shape[0] for part in parts) + 20, sum(gaps) + sum(p.shape[1] for p in parts))
+    )
     left = 0
     for part, space in zip(parts, gaps, strict=True):
         top = int(random.integers(0, page.shape[0] - part.shape[0] + 1))
@@ -371,17 +391,23 @@ def empty_page(random, _):
 def empty_box(random, _):
     size = random.integers(60, 320, 2)
     left, top = random.integers(40, 120, 2)
-    return on_paper(random, frame(random, (left, top, left + size[0], top + size[1]), 0, random.integers(3, 14)))
+    return on_paper(
+        random, frame(random, (left, top, left + size[0], top + size[1]), 0, random.integers(3, 14))
+    )
 
 
 def empty_cells(random, _):
     count = int(random.integers(2, 6))
     side = int(random.integers(60, 500 // count))
-    return on_paper(random, cells(random.integers(30, 100), random.integers(40, 200), side, count, 4))
+    return on_paper(
+        random, cells(random.integers(30, 100), random.integers(40, 200), side, count, 4)
+    )
 
 
 def empty_grid(random, _):
-    return on_paper(random, rules(random, int(random.integers(30, 90)), random.uniform(0.4, 1), True))
+    return on_paper(
+        random, rules(random, int(random.integers(30, 90)), random.uniform(0.4, 1), True)
+    )
 
 
 def empty_ruled(random, _):
@@ -409,13 +435,39 @@ def lone_line(random, _):
 
 WORKED = (plain, ruled, squared, pencil, corner, shadow, chalk, paint, tight)
 ONE = (
-    *WORKED, boxed, circled, underlined, underlined_twice, underline_touches, sheet, sheet_on_black,
-    slate, cut_sheet, bars, bars_above_and_below, light_bars, red_on_green, blue_on_orange,
-    blue_pen, marker, hairline, small_picture, vignette, cell, margin_line,
+    *WORKED,
+    boxed,
+    circled,
+    underlined,
+    underlined_twice,
+    underline_touches,
+    sheet,
+    sheet_on_black,
+    slate,
+    cut_sheet,
+    bars,
+    bars_above_and_below,
+    light_bars,
+    red_on_green,
+    blue_on_orange,
+    blue_pen,
+    marker,
+    hairline,
+    small_picture,
+    vignette,
+    cell,
+    margin_line,
 )
 SEVERAL = (side_by_side, several_underlined, several_boxed, cells_filled)
 EMPTY = (
-    empty_page, empty_box, empty_cells, empty_grid, empty_ruled, empty_table, empty_sheet, lone_line,
+    empty_page,
+    empty_box,
+    empty_cells,
+    empty_grid,
+    empty_ruled,
+    empty_table,
+    empty_sheet,
+    lone_line,
 )
 SCENES = {
     draw.__name__: Scene(draw, count)

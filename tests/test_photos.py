@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from scipy import ndimage
 
-from mnistladder.data import datasets, digit_finder, photos
+from mnistladder.data import datasets, mnist_form, photos
 from mnistladder.errors import DataError
 
 FIRST = 6  # test digits 7 2 1 0 4 1
@@ -37,10 +37,11 @@ def picture(light):
 
 
 def seen(tmp_path, image, kind="png", **options):
-    """What a network sees of an image that was saved."""
+    """What a network sees of an image of one digit that was saved."""
     path = tmp_path / f"digit.{kind}"
     image.save(path, **options)
-    return photos.read(path)
+    [found] = photos.read(path)
+    return found
 
 
 def difference(found, digit):
@@ -113,8 +114,8 @@ def test_thin_strokes_are_widened_and_thick_ones_narrowed(digits):
     widths = []
     for width in (3, 20, 60):
         ink = ((ring < 80) & (ring > 80 - width)).astype(float)
-        found = digit_finder.with_usual_width(digit_finder.Found(ink, ink > 0))
-        widths.append(digit_finder.width(found.mask) / 160)
+        found = mnist_form.with_usual_width(ink, ink > 0)
+        widths.append(mnist_form.width(found > 0.5) / 160)
     assert widths == pytest.approx([0.125, 0.125, 0.2], abs=0.025)
 
 

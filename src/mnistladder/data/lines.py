@@ -54,7 +54,7 @@ def without_underline(ink: Mask) -> Mask | None:
 
 def _lying_line(ink: Mask, length: int) -> Mask:
     """Runs of ink of at least that length, in directions up to 8 degrees from level."""
-    rows, columns = np.indices(ink.shape)
+    rows, columns = np.mgrid[: ink.shape[0], : ink.shape[1]]
     found = np.zeros_like(ink)
     for slope in np.tan(np.radians(np.arange(-8, 9))):
         shift = np.round(columns * slope).astype(int)

@@ -96,7 +96,7 @@ def _inside_frames(parts: list[Part]) -> list[Part]:
 def _encloses(outer: Part, inner: Part) -> bool:
     if inner.longer < 0.2 * min(outer.height, outer.width):
         return False
-    return np.count_nonzero(outer.filled & inner.mask) > 0.6 * inner.area
+    return int(np.count_nonzero(outer.filled & inner.mask)) > 0.6 * inner.area
 
 
 def _is_empty_form(part: Part) -> bool:
@@ -106,7 +106,7 @@ def _is_empty_form(part: Part) -> bool:
     holes, _ = ndimage.label(part.filled & ~part.mask)
     area = np.count_nonzero(part.filled)
     sizes = np.bincount(holes.ravel())[1:]
-    if (sizes > 0.02 * area).sum() > 3:
+    if (sizes > 0.1 * sizes.max(initial=1)).sum() > 3:
         return True
     _, rectangle, slender = surface.hull(part.filled)
     return bool(sizes.sum() > 0.35 * area and slender > 0.15 and area > 0.92 * rectangle)
@@ -145,7 +145,7 @@ def _without_underline(part: Part) -> Part:
 
 
 def _inside_picture(parts: list[Part]) -> list[Part]:
-    """Less what the picture's edge cuts off; where all that is large is, a digit fills the picture."""
+    """Less what the picture's edge cuts off, unless that is all: a digit fills the picture."""
     largest = max((part.area for part in parts), default=0)
     inside = [part for part in parts if not part.at_edge]
     clear = any(
@@ -162,27 +162,28 @@ def _large(parts: list[Part]) -> list[Part]:
 
 def _groups(parts: list[Part]) -> list[Part]:
     """Parts that belong to one digit, joined; small ones to the nearest, or to none."""
-    tallest = max((part.height for part in parts), default=0)
+    longest = max((part.longer for part in parts), default=0)
     groups: list[Part] = []
     for part in sorted(parts, key=lambda part: -part.height):
-        near = [group for group in groups if _belong_together(part, group, tallest)]
+        near = [group for group in groups if _belong_together(part, group, longest)]
         if near:
             joined = np.logical_or.reduce([part.mask, *(group.mask for group in near)])
             groups = [group for group in groups if group not in near] + [Part(joined)]
-        elif part.longer >= 0.4 * tallest:
+        elif part.longer >= 0.4 * longest:
             groups.append(part)
-    return groups
+    tallest = max((group.height for group in groups), default=0)
+    return [group for group in groups if group.height >= 0.4 * tallest]
 
 
-def _belong_together(part: Part, group: Part, tallest: int) -> bool:
+def _belong_together(part: Part, group: Part, longest: int) -> bool:
     """Whether a smaller part is a piece of a digit's: it is close, or it is over or under it."""
     left = max(part.place[1].start, group.place[1].start)
     right = min(part.place[1].stop, group.place[1].stop)
     shared = (right - left) / min(part.width, group.width)
     reach = 0.05 if shared < 0.3 else 0.25
-    if part.longer < 0.5 * tallest:
+    if part.longer < 0.5 * longest or part.height < 0.5 * group.height:
         reach = max(reach, 0.15)
-    return _distance(part, group) <= reach * tallest
+    return _distance(part, group) <= reach * longest
 
 
 def _distance(part: Part, other: Part) -> float:
@@ -194,7 +195,7 @@ def _distance(part: Part, other: Part) -> float:
 
 def _is_unclear(group: Part) -> bool:
     """Whether it is too wide for one digit."""
-    return group.width > 1.7 * group.height
+    return group.width > 1.9 * group.height
 
 
 def _in_reading_order(groups: list[Part]) -> list[Part]:

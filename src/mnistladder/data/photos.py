@@ -43,7 +43,9 @@ def read(path: Path) -> list[NDArray[np.uint8]]:
     for view in views:
         if digits := digit_finder.digits(view):
             return digits
-    raise DataError(f"{path}: no digit found; expected one, dark or light, on plain ground")
+    raise DataError(
+        f"{path}: no digit found; expected one or more, dark or light, clear of each other"
+    )
 
 
 def _content(path: Path) -> bytes:

@@ -13,6 +13,7 @@ from mnistladder.data.pixels import Grey, Mask, box, otsu, resized, shrunk
 
 WORKING = 160  # pixels of the longer side
 LEAST, MOST = 0.08, 0.97  # parts of the picture that a surface covers
+LEAST_STEP = 0.12  # in brightness, between a surface and what it lies on
 DEPTH = 2  # a photo with bars of a sheet on a table
 
 
@@ -32,23 +33,20 @@ def innermost(picture: Grey) -> Grey:
 
 def find(picture: Grey) -> Mask | None:
     """Where the surface is, all that is written on it included."""
-    if min(picture.shape) < 20:
-        return None
     soft = ndimage.gaussian_filter(picture, 0.7)
+    if min(picture.shape) < 20 or np.ptp(soft) < LEAST_STEP:
+        return None
     light = soft > otsu(soft)
     regions = [_largest(light), _largest(~light)]
     contrast = abs(float(np.median(soft[light]) - np.median(soft[~light])))
-    if contrast < 0.12:
+    if contrast < LEAST_STEP:
         return None
     seen = [whole for whole, part in regions if _is_surface(whole, part, soft, contrast)]
     return min(seen, key=np.count_nonzero, default=None)
 
 
 def _largest(mask: Mask) -> tuple[Mask, Mask]:
-    """The largest connected part of a mask with its holes filled, and as it is.
-
-    Where ink reaches the picture's edge, what it cuts off is closed along the edge.
-    """
+    """The largest connected part of a mask with its holes filled, and as it is."""
     labels, _ = ndimage.label(ndimage.binary_opening(mask, iterations=1))
     sizes = np.bincount(labels.ravel())
     sizes[0] = 0
@@ -75,7 +73,9 @@ def _is_surface(whole: Mask, part: Mask, soft: Grey, contrast: float) -> bool:
 def hull(mask: Mask) -> tuple[float, float, float]:
     """Areas of a mask's convex hull and of the smallest rectangle around it; its sides' ratio."""
     points = np.argwhere(mask & ~ndimage.binary_erosion(mask))
-    corners = (points[:, None] + [[-0.5, -0.5], [-0.5, 0.5], [0.5, -0.5], [0.5, 0.5]]).reshape(-1, 2)
+    corners = (points[:, None] + [[-0.5, -0.5], [-0.5, 0.5], [0.5, -0.5], [0.5, 0.5]]).reshape(
+        -1, 2
+    )
     try:
         convex = ConvexHull(corners)
     except QhullError:
