@@ -22,6 +22,7 @@ from mnistladder.errors import DataError
 # Not TIFF: its library writes to stderr by itself whenever a file is damaged.
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")
 MAX_BYTES, MAX_PIXELS = 64 * 2**20, 25_000_000
+MAX_JPEG_PIXELS = 110_000_000  # telephones' 50 and 108 million: decoded at a part of that size
 LEAST_COLOUR = 0.12  # between the colours of ink and paper: below it, they count as grey
 KEPT = 4 * digit_finder.WORKING  # pixels of the longer side, so that a small digit can be looked at
 
@@ -71,16 +72,17 @@ def _decoded(content: bytes) -> list[Grey]:
     """
     try:
         with Image.open(io.BytesIO(content), formats=FORMATS) as image:
-            if image.width * image.height > MAX_PIXELS:
-                raise DataError(
-                    f"{image.width:,} x {image.height:,} pixels; at most {MAX_PIXELS:,}"
-                )
+            most = MAX_JPEG_PIXELS if image.format == "JPEG" else MAX_PIXELS
+            if image.width * image.height > most:
+                raise DataError(f"{image.width:,} x {image.height:,} pixels; at most {most:,}")
             image.draft(None, (KEPT, KEPT))  # a JPEG is decoded no larger than needed
             image.load()
             ImageOps.exif_transpose(image, in_place=True)
             return views(image)
     except Image.DecompressionBombError:
-        raise DataError(f"too many pixels; at most {MAX_PIXELS:,}") from None
+        raise DataError(
+            f"too many pixels; at most {MAX_PIXELS:,}, of a JPEG {MAX_JPEG_PIXELS:,}"
+        ) from None
 
 
 def _reason(error: Exception) -> str:
@@ -93,7 +95,7 @@ def _reason(error: Exception) -> str:
 def views(image: Image.Image) -> list[Grey]:
     """Brightness; and before it the colour where that differs much more, after it where less."""
     light = brightness(image)
-    if image.mode.startswith("I") or image.mode in ("1", "L", "LA"):
+    if image.mode.startswith("I") or image.mode in ("1", "L") or image.has_transparency_data:
         return [light]
     colour = _colour(image)
     spans = [float(np.ptp(ndimage.gaussian_filter(shrunk(v, 240), 1.5))) for v in (light, colour)]
