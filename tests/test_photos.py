@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from scipy import ndimage
 
-from mnistladder.data import datasets, mnist_form, photos
+from mnistladder.data import datasets, mnist_form, photos, pixels
 from mnistladder.errors import DataError
 
 FIRST = 6  # test digits 7 2 1 0 4 1
@@ -115,7 +115,7 @@ def test_thin_strokes_are_widened_and_thick_ones_narrowed(digits):
     for width in (3, 20, 60):
         ink = ((ring < 80) & (ring > 80 - width)).astype(float)
         found = mnist_form.with_usual_width(ink, ink > 0)
-        widths.append(mnist_form.width(found > 0.5) / 160)
+        widths.append(pixels.stroke_width(found > 0.5) / 160)
     assert widths == pytest.approx([0.125, 0.125, 0.2], abs=0.025)
 
 

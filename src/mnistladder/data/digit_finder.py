@@ -22,10 +22,30 @@ def digits(picture: Grey) -> list[NDArray[np.uint8]]:
     """
     picture = surface.innermost(picture)
     small = shrunk(picture, WORKING)
-    page = ink.find(small)
-    if page is None:
+    if min(small.shape) < 3:
         return []
-    return [_closer(picture, page, mask) for mask in parts.digits(page.mask)]
+    on_light = ink.ground_is_light(small)
+    page, masks = _looked(small, on_light)
+    if not _is_confirmed(small, masks, on_light):
+        other_page, other_masks = _looked(small, not on_light)
+        if other_masks and _is_confirmed(small, other_masks, not on_light):
+            page, masks = other_page, other_masks
+    return [_closer(picture, page, mask) for mask in masks] if page else []
+
+
+def _looked(small: Grey, on_light: bool) -> tuple[Ink | None, list[Mask]]:
+    """The ink on a light or a dark ground, and the digits among it."""
+    page = ink.find(small, on_light)
+    return page, parts.digits(page.mask) if page else []
+
+
+def _is_confirmed(small: Grey, masks: list[Mask], on_light: bool) -> bool:
+    """Whether the ground next to the digits is as light or as dark as the picture's border says.
+
+    A shadow over the border, or a page much lighter than most of it, misleads at first.
+    """
+    votes = [ink.ground_is_light(small[box(mask, 0.3)]) == on_light for mask in masks]
+    return 2 * sum(votes) > len(votes)
 
 
 def _closer(picture: Grey, page: Ink, mask: Mask) -> NDArray[np.uint8]:

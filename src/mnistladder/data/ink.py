@@ -21,16 +21,11 @@ class Ink(NamedTuple):
     on_light: bool
 
 
-def find(picture: Grey, on_light: bool | None = None) -> Ink | None:
-    """All ink of a picture; None where nothing differs clearly from its surroundings.
-
-    Without `on_light` the picture's border decides which of the two is the ground.
-    """
+def find(picture: Grey, on_light: bool) -> Ink | None:
+    """All ink on a light, or a dark, ground; None where nothing differs clearly from it."""
     if min(picture.shape) < 3:
         return None
-    soft = ndimage.gaussian_filter(picture, max(picture.shape) / 300)
-    if on_light is None:
-        on_light = ground_is_light(soft)
+    soft = _softened(picture)
     soft = soft if on_light else 1 - soft
     # A closing fills what is darker than its surroundings and narrower than its window.
     window = max(picture.shape) // 2 | 1
@@ -45,6 +40,11 @@ def find(picture: Grey, on_light: bool | None = None) -> Ink | None:
         return None
     strength = ((ink - low) / (high - low)).clip(0, 1)
     return Ink(strength, mask, ground if on_light else 1 - ground, on_light)
+
+
+def _softened(picture: Grey) -> Grey:
+    soft: Grey = ndimage.gaussian_filter(picture, max(picture.shape) / 300)
+    return soft
 
 
 def near(ink: Ink, mask: Mask) -> Grey:
@@ -77,6 +77,7 @@ def ground_is_light(picture: Grey) -> bool:
     Three surfaces fitted to the border vote: a plane, one that bends (the edges of a photo are
     darker), and one that bends and heeds outliers little (shadows, a digit cut out closely).
     """
+    picture = _softened(picture)
     border = np.ones(picture.shape, bool)
     inset = [max(1, side // 20) for side in picture.shape]
     border[inset[0] : -inset[0], inset[1] : -inset[1]] = False

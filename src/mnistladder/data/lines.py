@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import ndimage
 
-from mnistladder.data.pixels import Mask, box
+from mnistladder.data.pixels import Mask, box, stroke_width
 
 STRAIGHT = 0.1  # of a line's length: its width, at most
 
@@ -30,8 +30,8 @@ def of(mask: Mask) -> Line:
 def without_underline(ink: Mask) -> Mask | None:
     """Ink, cut to its box, without the line that it stands on; None where there is none.
 
-    The line is as wide as all of the ink and longer than the rest at both sides, as neither the
-    foot of a 2 nor the bar of a 7 is.
+    The line is as wide as all of the ink and longer than the rest at both sides. The foot of a 2
+    is a little longer too, but as thick as its stroke.
     """
     height, width = ink.shape
     if width < 10 or height < 10:
@@ -47,9 +47,9 @@ def without_underline(ink: Mask) -> Mask | None:
     tall = rows.stop - rows.start
     at_foot = float(np.argwhere(line)[:, 0].mean()) > 0.8 * height
     thin = np.count_nonzero(line) < 0.25 * width * tall
-    if min(sides) < 0.06 * width or tall < 0.5 * height or not at_foot or not thin:
-        return None
-    return rest
+    thinner = np.count_nonzero(line) / width < 0.6 * stroke_width(rest)
+    overshoots = min(sides) > (0.08 if thinner else 0.2) * width
+    return rest if overshoots and tall > 0.5 * height and at_foot and thin else None
 
 
 def _lying_line(ink: Mask, length: int) -> Mask:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
-from mnistladder.data.pixels import Grey, Mask, box, resized
+from mnistladder.data.pixels import Grey, Mask, box, resized, stroke_width
 
 SIDE, BOX = 28, 20
 # Widths of strokes as parts of the digit's longer side; nine in ten of MNIST's: 0.08 to 0.21.
@@ -23,11 +23,6 @@ def formed(ink: Grey, mask: Mask) -> NDArray[np.uint8]:
     return centred(fitted(ink[box(ink > 0)]))
 
 
-def width(mask: Mask) -> float:
-    """The mean width of a stroke in pixels: four times the mean distance to its edge."""
-    return 4 * float(ndimage.distance_transform_edt(np.pad(mask, 1)).sum() / mask.sum()) - 2
-
-
 def with_usual_width(ink: Grey, mask: Mask) -> Grey:
     """The digit with its stroke widened if it is thin for MNIST, narrowed if it is thick.
 
@@ -36,7 +31,7 @@ def with_usual_width(ink: Grey, mask: Mask) -> Grey:
     """
     rows, columns = box(ink > 0)
     longer = max(rows.stop - rows.start, columns.stop - columns.start)
-    part = width(mask) / longer
+    part = stroke_width(mask) / longer
     wanted = USUAL if part < THIN else min(part, THICK)
     radius = round(abs(wanted - part) * longer / 2)
     if radius == 0:

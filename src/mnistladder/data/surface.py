@@ -41,8 +41,11 @@ def find(picture: Grey) -> Mask | None:
     contrast = abs(float(np.median(soft[light]) - np.median(soft[~light])))
     if contrast < LEAST_STEP:
         return None
-    seen = [whole for whole, part in regions if _is_surface(whole, part, soft, contrast)]
-    return min(seen, key=np.count_nonzero, default=None)
+    seen = [both for both in regions if _is_surface(*both, soft, contrast)]
+    if not seen:
+        return None
+    # Two parts of a picture beside each other: the one that something is written on.
+    return max(seen, key=lambda both: np.count_nonzero(both[0] & ~both[1]))[0]
 
 
 def _largest(mask: Mask) -> tuple[Mask, Mask]:
