@@ -25,34 +25,36 @@ def digits(picture: Grey) -> list[NDArray[np.uint8]]:
     if min(small.shape) < 3:
         return []
     on_light = ink.ground_is_light(small)
-    page, masks = _looked(small, on_light)
-    if not _is_confirmed(small, masks, on_light):
-        other_page, other_masks = _looked(small, not on_light)
-        if other_masks and _is_confirmed(small, other_masks, not on_light):
-            page, masks = other_page, other_masks
+    page, masks = _look(small, on_light)
+    if page is None or not _is_confirmed(small, page, masks):
+        other, other_masks = _look(small, not on_light)
+        if other and _is_confirmed(small, other, other_masks):
+            page, masks = other, other_masks
     return [_closer(picture, page, mask) for mask in masks] if page else []
 
 
-def _looked(small: Grey, on_light: bool) -> tuple[Ink | None, list[Mask]]:
+def _look(small: Grey, on_light: bool) -> tuple[Ink | None, list[Mask]]:
     """The ink on a light or a dark ground, and the digits among it."""
     page = ink.find(small, on_light)
     return page, parts.digits(page.mask) if page else []
 
 
-def _is_confirmed(small: Grey, masks: list[Mask], on_light: bool) -> bool:
-    """Whether the ground next to the digits is as light or as dark as the picture's border says.
+def _is_confirmed(small: Grey, page: Ink, masks: list[Mask]) -> bool:
+    """Whether what is next to the digits is as light or as dark as the ground is taken to be.
 
-    A shadow over the border, or a page much lighter than most of it, misleads at first.
+    The picture's border misleads where a shadow lies on it.
     """
-    votes = [ink.ground_is_light(small[box(mask, 0.3)]) == on_light for mask in masks]
+    votes = [
+        ink.ground_is_light(_alone(small, page, mask, box(mask, 0.3))) == page.on_light
+        for mask in masks
+    ]
     return 2 * sum(votes) > len(votes)
 
 
 def _closer(picture: Grey, page: Ink, mask: Mask) -> NDArray[np.uint8]:
     """The digit in a mask of the page, seen in as much detail as the picture has."""
     place = box(mask, 0.3)
-    near = _scaled(place, picture.shape, mask.shape)
-    alone = _alone(picture[near], page.ground[place], _others(page.mask, mask)[place])
+    alone = _alone(picture, page, mask, place)
     closer = ink.find(shrunk(alone, WORKING), page.on_light)
     if closer is not None:
         size = (closer.mask.shape[1], closer.mask.shape[0])
@@ -62,18 +64,18 @@ def _closer(picture: Grey, page: Ink, mask: Mask) -> NDArray[np.uint8]:
     return mnist_form.formed(ink.near(page, mask), mask)
 
 
-def _others(all_ink: Mask, mask: Mask) -> Mask:
-    """Ink that is not the digit's, with its edges, but for the digit's edge."""
-    others = ndimage.binary_dilation(all_ink & ~mask, np.ones((3, 3)), iterations=2)
-    return others & ~ndimage.binary_dilation(mask, np.ones((3, 3)))
+def _alone(picture: Grey, page: Ink, mask: Mask, place: tuple[slice, slice]) -> Grey:
+    """A place of the page, as the picture shows it, with the ground instead of other ink.
 
-
-def _alone(picture: Grey, ground: Grey, others: Mask) -> Grey:
-    """The picture with the ground in the place of other ink."""
+    The edges of other ink are replaced too, those of the digit in the mask are not.
+    """
+    part = picture[_scaled(place, picture.shape, mask.shape)]
+    others = ndimage.binary_dilation(page.mask & ~mask, np.ones((3, 3)), iterations=2)
+    others = (others & ~ndimage.binary_dilation(mask, np.ones((3, 3))))[place]
     if not others.any():
-        return picture
-    size = (picture.shape[1], picture.shape[0])
-    return np.where(resized(others, size) > 0.5, resized(ground, size), picture)
+        return part
+    size = (part.shape[1], part.shape[0])
+    return np.where(resized(others, size) > 0.5, resized(page.ground[place], size), part)
 
 
 def _overlapping(mask: Mask, wanted: Mask) -> Mask:
