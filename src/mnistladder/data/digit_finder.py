@@ -26,7 +26,8 @@ def digits(picture: Grey) -> list[NDArray[np.uint8]]:
         return []
     on_light = ink.ground_is_light(small)
     page, masks = _look(small, on_light)
-    if page is None or not _is_confirmed(small, page, masks):
+    # Ink without a digit is an empty form: the paper in its boxes would look like light ink.
+    if page is None or (masks and not _is_confirmed(small, page, masks)):
         other, other_masks = _look(small, not on_light)
         if other and _is_confirmed(small, other, other_masks):
             page, masks = other, other_masks
