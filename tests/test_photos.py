@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from scipy import ndimage
 
-from mnistladder.data import datasets, digit_finder, photos
+from mnistladder.data import datasets, mnist_form, photos, pixels
 from mnistladder.errors import DataError
 
 FIRST = 6  # test digits 7 2 1 0 4 1
@@ -37,10 +37,11 @@ def picture(light):
 
 
 def seen(tmp_path, image, kind="png", **options):
-    """What a network sees of an image that was saved."""
+    """What a network sees of an image of one digit that was saved."""
     path = tmp_path / f"digit.{kind}"
     image.save(path, **options)
-    return photos.read(path)
+    [found] = photos.read(path)
+    return found
 
 
 def difference(found, digit):
@@ -113,8 +114,8 @@ def test_thin_strokes_are_widened_and_thick_ones_narrowed(digits):
     widths = []
     for width in (3, 20, 60):
         ink = ((ring < 80) & (ring > 80 - width)).astype(float)
-        found = digit_finder.with_usual_width(digit_finder.Found(ink, ink > 0))
-        widths.append(digit_finder.width(found.mask) / 160)
+        found = mnist_form.with_usual_width(ink, ink > 0)
+        widths.append(pixels.stroke_width(found > 0.5) / 160)
     assert widths == pytest.approx([0.125, 0.125, 0.2], abs=0.025)
 
 
@@ -206,6 +207,15 @@ def test_size_is_refused_by_the_header_alone(tmp_path):
         seen(tmp_path, Image.new("L", (5000, 5000), 255))
 
 
+def test_jpeg_of_a_telephone_may_be_larger(tmp_path, digits):
+    """50 million pixels, as large telephones write; a PNG of that size is refused."""
+    page = picture(dark_on_light(digits[0])).resize((8160, 6120), Image.Resampling.NEAREST)
+    assert difference(seen(tmp_path, page, "jpg", quality=70), digits[0]) < 0.4
+    page.save(tmp_path / "same.png", compress_level=1)
+    with pytest.raises(DataError, match="8,160 x 6,120 pixels; at most 25,000,000"):
+        photos.read(tmp_path / "same.png")
+
+
 def test_file_larger_than_any_photo_is_not_read(tmp_path):
     """I3: a sparse file of a terabyte."""
     path = tmp_path / "huge.png"
@@ -213,3 +223,25 @@ def test_file_larger_than_any_photo_is_not_read(tmp_path):
         file.truncate(2**40)
     with pytest.raises(DataError, match=r"huge\.png: larger than 64 MiB"):
         photos.read(path)
+
+
+def test_equal_brightness_is_told_apart_by_colour(tmp_path, digits):
+    """Red on green: in grey there is nothing."""
+    for digit in digits:
+        ink = on_page(enlarged(digit))[..., None]
+        colours = (0.2, 0.558, 0.2) + ink * np.subtract((0.9, 0.2, 0.2), (0.2, 0.558, 0.2))
+        image = Image.fromarray(np.round(255 * colours).astype(np.uint8))
+        assert np.ptp(np.asarray(image.convert("L"))) < 3
+        assert difference(seen(tmp_path, image), digit) < 0.35
+
+
+def test_several_digits_come_from_left_to_right(tmp_path, digits):
+    shape = (240, 900)
+    pages = [
+        on_page(enlarged(digit, 140), 40, 40 + 200 * number, shape)
+        for number, digit in enumerate(digits[:4])
+    ]
+    path = tmp_path / "row.png"
+    picture(0.9 - 0.8 * sum(pages)).save(path)
+    for found, digit in zip(photos.read(path), digits[:4], strict=True):
+        assert difference(found, digit) < 0.45

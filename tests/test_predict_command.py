@@ -10,6 +10,7 @@ import sys
 import zlib
 
 import numpy as np
+import photo_scenes
 import pytest
 from commands import call
 from hypothesis import HealthCheck, given, settings
@@ -80,6 +81,59 @@ def test_photos_of_the_first_hundred_test_digits_are_read(trained, album, digits
         assert row["top"][0] == {"digit": row["digit"], "probability": row["probability"]}
         assert len(chances) == 3
         assert 1 + 1e-6 >= chances[0] >= chances[1] >= chances[2] >= 0
+
+
+@pytest.fixture(scope="module")
+def scenes(trained, digits, tmp_path_factory, thorough):
+    """Kinds of photos, and of each photo the digits that are on it and those that are read.
+
+    Digits are beyond the first thousand, on which no threshold was chosen.
+    """
+    folder, result = trained
+    album, truths = tmp_path_factory.mktemp("scenes"), {}
+    for kind, scene in photo_scenes.SCENES.items():
+        for number in range(30 if thorough else 3):
+            first = 1001 + (zlib.crc32(kind.encode()) + 6 * number) % 8990
+            shown = slice(first, first + 2 * scene.digits, 2)
+            path = album / f"{kind}-{number}.png"
+            photo_scenes.picture(kind, 5000 + number, digits.images[shown]).save(path)
+            truths[str(path)] = (kind, digits.labels[shown].tolist())
+    done = call("predict", result, *truths, "--json", cwd=folder)
+    said = {path: [] for path in truths}
+    for row in json.loads(done.stdout):
+        said[row["image"]].append(row["digit"])
+        assert row["position"] == len(said[row["image"]]) <= row["digits_in_image"]
+    pairs = {kind: [] for kind in photo_scenes.SCENES}
+    for path, (kind, truth) in truths.items():
+        pairs[kind].append((truth, said[path]))
+    return pairs
+
+
+@pytest.mark.parametrize("kind", [k for k, scene in photo_scenes.SCENES.items() if scene.digits])
+def test_digits_are_read_whatever_is_around_them(scenes, kind):
+    """Nine in ten of each kind: boxed, underlined, on a sheet, in a row, red on green."""
+    right = sum(truth == said for truth, said in scenes[kind])
+    assert right >= len(scenes[kind]) - max(1, len(scenes[kind]) // 10)
+
+
+@pytest.mark.parametrize("kind", [k for k, s in photo_scenes.SCENES.items() if not s.digits])
+def test_empty_form_is_no_digit(scenes, kind):
+    assert all(said == [] for _, said in scenes[kind])
+
+
+def test_most_photos_of_one_digit_are_right(scenes):
+    pairs = [pair for kind in scenes for pair in scenes[kind] if len(pair[0]) == 1]
+    assert sum(truth == said for truth, said in pairs) >= 0.95 * len(pairs)
+
+
+def test_each_of_several_digits_has_its_own_line(trained, digits, tmp_path):
+    folder, result = trained
+    path = tmp_path / "row.png"
+    photo_scenes.picture("side_by_side", 1, digits.images[:3]).save(path)
+    done = call("predict", result, path, "--show", cwd=folder)
+    assert [line.split(")")[1].split()[0] for line in done.stdout.splitlines()[1:4]] == [*"721"]
+    for number in (1, 2, 3):
+        assert done.stdout.count(f"{path} ({number} of 3)") == 2  # in the table and above a drawing
 
 
 def test_table_names_each_image_and_its_three_digits(trained, album):
@@ -171,7 +225,7 @@ def test_figure_holds_what_the_network_saw_side_by_side(trained, album):
     with Image.open(folder / "out" / "seen.png") as image:
         assert image.size == (10 * 112, 2 * 112)
         found = np.asarray(image)
-    assert np.array_equal(found[:112:4, 112:224:4], photos.read(album[1]))
+    assert np.array_equal(found[:112:4, 112:224:4], photos.read(album[1])[0])
     assert not found[112:, 224:].any()
 
 
@@ -362,5 +416,5 @@ def test_any_changed_bytes_are_a_digit_or_told(tmp_path_factory, capfd, kind, ch
     except DataError as error:
         assert "\n" not in str(error)
     else:
-        assert (found.shape, found.dtype) == ((28, 28), np.uint8)
+        assert {(digit.shape, digit.dtype) for digit in found} == {((28, 28), np.dtype(np.uint8))}
     assert capfd.readouterr().err == ""

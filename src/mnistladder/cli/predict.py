@@ -2,7 +2,7 @@
 
 import io
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 import typer
@@ -22,7 +22,21 @@ from mnistladder.runs.stage_store import StageStore
 SHADES = " .:-=+*#%@"
 TOP = 3
 IN_A_ROW = 10  # digits of the figure
-Digits = list[NDArray[np.uint8]]
+
+
+class Seen(NamedTuple):
+    """One digit of an image: which from the left, of how many, and its 28 x 28 pixels."""
+
+    image: str
+    position: int
+    total: int
+    pixels: NDArray[np.uint8]
+
+    @property
+    def name(self) -> str:
+        """The image, and which of its digits, safe for a terminal."""
+        which = f" ({self.position} of {self.total})" if self.total > 1 else ""
+        return _one_line(self.image) + which
 
 
 @app.command(epilog="Example: mnistladder predict model09_dropout photo.jpg --show")
@@ -31,7 +45,7 @@ def predict(
     images: Annotated[
         list[Path],
         typer.Argument(
-            help="Image files (PNG, JPEG, WebP, GIF, BMP), one digit each.",
+            help="Image files (PNG, JPEG, WebP, GIF, BMP).",
             show_default=False,
         ),
     ],
@@ -47,7 +61,9 @@ def predict(
     """Say which digits are on your own photos or scans, dark on light or light on dark.
 
     Each is brought into MNIST's form first: its stroke found, fitted into 20 pixels, centred.
-    Exit code 3: some could not be read, or show no digit; the others are predicted all the same.
+    Frames, underlines and what lies around the paper are left out. Of several digits in one image,
+    each has its own line, from left to right.
+    Exit code 3: some could not be read, or show no clear digit; the others are predicted.
     """
     if show and json:
         raise UsageError("--show draws for people, --json prints for programs: give one of them")
@@ -55,37 +71,39 @@ def predict(
         raise UsageError(f"{figure}: what the network saw is written as .png")
     record = results.named(runs_dir, result, seed)
     StageStore(runs_dir).need(record.member_keys, record)
-    names, seen = _read(images)
-    rows = _rows(names, _probabilities(record, runs_dir, seen, device))
+    seen, unread = _read(images)
+    rows = _rows(seen, _probabilities(record, runs_dir, seen, device))
     if figure and seen:
         storage.write(figure, _side_by_side(seen))
     if json:
         base.print_json(rows)
     else:
-        _say(rows)
+        _say(seen, rows)
     if show:
-        _draw(names, seen)
-    if len(seen) < len(images):
+        _draw(seen)
+    if unread:
         raise typer.Exit(ExitCode.DATA)
 
 
-def _read(paths: list[Path]) -> tuple[list[str], Digits]:
-    """Names and digits of those files that have one; of the others, a line each on stderr."""
+def _read(paths: list[Path]) -> tuple[list[Seen], int]:
+    """The digits of all files, and how many files have none: a line each of those on stderr."""
     from mnistladder.data import photos
 
-    names, seen = [], []
+    seen: list[Seen] = []
+    unread = 0
     for path in paths:
         try:
-            seen.append(photos.read(path))
+            digits = photos.read(path)
         except DataError as error:
             base.complain(_one_line(str(error)))
+            unread += 1
         else:
-            names.append(str(path))
-    return names, seen
+            seen += [Seen(str(path), i, len(digits), pixels) for i, pixels in enumerate(digits, 1)]
+    return seen, unread
 
 
 def _probabilities(
-    record: ResultRecord, runs: Path, seen: Digits, device: str
+    record: ResultRecord, runs: Path, seen: list[Seen], device: str
 ) -> NDArray[np.float64]:
     """What the result's networks say of digits, N x 10. Raises CorruptError, ResourceError."""
     if not seen:
@@ -98,30 +116,31 @@ def _probabilities(
     devices.make_deterministic()
     where = devices.choose(environment.parse_device(device))
     networks = ensembles.load(record, StageStore(runs), where).networks
-    digits = torch.from_numpy(np.array(seen))[:, None].to(where)
+    digits = torch.from_numpy(np.array([digit.pixels for digit in seen]))[:, None].to(where)
     each = [evaluate.probabilities(network, digits).cpu().numpy() for network in networks]
     return stage_store.mean_probabilities(each)  # on the CPU: MPS has no float64
 
 
-def _rows(names: list[str], probabilities: NDArray[np.float64]) -> list[dict[str, Any]]:
-    """For each image its digit, and the three most probable ones."""
+def _rows(seen: list[Seen], probabilities: NDArray[np.float64]) -> list[dict[str, Any]]:
+    """For each digit of each image what it is, and the three most probable answers."""
     rows = []
-    for name, each in zip(names, probabilities, strict=True):
-        best = np.argsort(-each, kind="stable")[:TOP]
-        top = [{"digit": int(digit), "probability": float(each[digit])} for digit in best]
-        rows.append({"image": name, **top[0], "top": top})
+    for digit, chances in zip(seen, probabilities, strict=True):
+        best = np.argsort(-chances, kind="stable")[:TOP]
+        top = [{"digit": int(label), "probability": float(chances[label])} for label in best]
+        place = {"position": digit.position, "digits_in_image": digit.total}
+        rows.append({"image": digit.image, **place, **top[0], "top": top})
     return rows
 
 
-def _say(rows: list[dict[str, Any]]) -> None:
+def _say(seen: list[Seen], rows: list[dict[str, Any]]) -> None:
     cells = [
         [
-            _one_line(row["image"]),
+            digit.name,
             str(row["digit"]),
             percent(row["probability"]),
-            *(f"{one['digit']}  {percent(one['probability'])}" for one in row["top"][1:]),
+            *(f"{other['digit']}  {percent(other['probability'])}" for other in row["top"][1:]),
         ]
-        for row in rows
+        for digit, row in zip(seen, rows, strict=True)
     ]
     headings = ["image", "digit", "probability", "second", "third"]
     if rows:
@@ -133,16 +152,16 @@ def _one_line(text: str) -> str:
     return base.printable(text.replace("\n", "\N{REPLACEMENT CHARACTER}"))
 
 
-def _draw(names: list[str], seen: Digits) -> None:
+def _draw(seen: list[Seen]) -> None:
     """The digits on stdout: in greys where the terminal has them, else in letters."""
     console = base.output()
     has_greys = console.color_system and not console.no_color and console.encoding == "utf-8"
-    for name, pixels in zip(names, seen, strict=True):
-        base.say(f"\n{_one_line(name)}")
+    for digit in seen:
+        base.say(f"\n{digit.name}")
         if console.is_terminal and has_greys:
-            _draw_greys(console, pixels)
+            _draw_greys(console, digit.pixels)
         else:
-            base.say(letters(pixels))
+            base.say(letters(digit.pixels))
 
 
 def _draw_greys(console: Console, pixels: NDArray[np.uint8]) -> None:
@@ -163,13 +182,13 @@ def letters(pixels: NDArray[np.uint8]) -> str:
     )
 
 
-def _side_by_side(seen: Digits) -> bytes:
+def _side_by_side(seen: list[Seen]) -> bytes:
     """A PNG of what the network saw, ten in a row, each pixel four wide."""
     from PIL import Image
 
     rows = -(-len(seen) // IN_A_ROW)
     cells = np.zeros((rows * IN_A_ROW, 28, 28), np.uint8)
-    cells[: len(seen)] = seen
+    cells[: len(seen)] = [digit.pixels for digit in seen]
     columns = min(len(seen), IN_A_ROW)
     grid = cells.reshape(rows, IN_A_ROW, 28, 28).swapaxes(1, 2).reshape(rows * 28, -1)
     buffer = io.BytesIO()

@@ -1,4 +1,4 @@
-"""A photo or scan of one digit -> 28 x 28 pixels: image files from anywhere, read within limits.
+"""A photo or scan of digits -> 28 x 28 pixels each: image files from anywhere, read within limits.
 
 Only the decoders of FORMATS are given bytes from outside. How large an image is says its header:
 too large a one is refused before any of it is decoded.
@@ -13,19 +13,22 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
+from scipy import ndimage
 
 from mnistladder.data import digit_finder
-from mnistladder.data.digit_finder import Grey
+from mnistladder.data.pixels import Grey, shrunk
 from mnistladder.errors import DataError
 
 # Not TIFF: its library writes to stderr by itself whenever a file is damaged.
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")
 MAX_BYTES, MAX_PIXELS = 64 * 2**20, 25_000_000
+MAX_JPEG_PIXELS = 110_000_000  # telephones' 50 and 108 million: decoded at a part of that size
+LEAST_COLOUR = 0.12  # between the colours of ink and paper: below it, they count as grey
 KEPT = 4 * digit_finder.WORKING  # pixels of the longer side, so that a small digit can be looked at
 
 
-def read(path: Path) -> NDArray[np.uint8]:
-    """The digit of an image file as a network sees it: 28 x 28, light on dark.
+def read(path: Path) -> list[NDArray[np.uint8]]:
+    """The digits of an image file, left to right, as a network sees them: 28 x 28, light on dark.
 
     Raises DataError for what is no image, is damaged or too large, or shows no digit.
     """
@@ -33,15 +36,17 @@ def read(path: Path) -> NDArray[np.uint8]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow warns of oddities in files that it can read
         try:
-            picture = _decoded(content)
+            views = _decoded(content)
         except DataError as error:
             raise DataError(f"{path}: {error}") from None
         except Exception as error:  # decoders of damaged files raise whatever they like
             raise DataError(f"{path}: {_reason(error)}") from None
-    found = digit_finder.digit(picture)
-    if found is None:
-        raise DataError(f"{path}: no digit found; expected one, dark or light, on plain ground")
-    return found
+    for view in views:
+        if digits := digit_finder.digits(view):
+            return digits
+    raise DataError(
+        f"{path}: no digit found; expected one or more, dark or light, clear of each other"
+    )
 
 
 def _content(path: Path) -> bytes:
@@ -60,23 +65,24 @@ def _content(path: Path) -> bytes:
     return content
 
 
-def _decoded(content: bytes) -> Grey:
-    """Brightness from 0 to 1 of the image's first frame, upright, as large as is useful.
+def _decoded(content: bytes) -> list[Grey]:
+    """Views of the image's first frame, upright, as large as is useful: see `views`.
 
     Raises DataError where it is too large, and whatever else Pillow raises.
     """
     try:
         with Image.open(io.BytesIO(content), formats=FORMATS) as image:
-            if image.width * image.height > MAX_PIXELS:
-                raise DataError(
-                    f"{image.width:,} x {image.height:,} pixels; at most {MAX_PIXELS:,}"
-                )
+            most = MAX_JPEG_PIXELS if image.format == "JPEG" else MAX_PIXELS
+            if image.width * image.height > most:
+                raise DataError(f"{image.width:,} x {image.height:,} pixels; at most {most:,}")
             image.draft(None, (KEPT, KEPT))  # a JPEG is decoded no larger than needed
             image.load()
             ImageOps.exif_transpose(image, in_place=True)
-            return brightness(image)
+            return views(image)
     except Image.DecompressionBombError:
-        raise DataError(f"too many pixels; at most {MAX_PIXELS:,}") from None
+        raise DataError(
+            f"too many pixels; at most {MAX_PIXELS:,}, of a JPEG {MAX_JPEG_PIXELS:,}"
+        ) from None
 
 
 def _reason(error: Exception) -> str:
@@ -86,17 +92,43 @@ def _reason(error: Exception) -> str:
     return f"damaged: {(str(error) or type(error).__name__).splitlines()[0][:200]}"
 
 
+def views(image: Image.Image) -> list[Grey]:
+    """Brightness; and before it the colour where that differs much more, after it where less."""
+    light = brightness(image)
+    if image.mode.startswith("I") or image.mode in ("1", "L") or image.has_transparency_data:
+        return [light]
+    colour = _colour(image)
+    spans = [float(np.ptp(ndimage.gaussian_filter(shrunk(v, 240), 1.5))) for v in (light, colour)]
+    if spans[1] < LEAST_COLOUR:
+        return [light]
+    return [colour, light] if spans[1] > 3 * spans[0] else [light, colour]
+
+
+def _colour(image: Image.Image) -> Grey:
+    """How far each pixel is along the axis on which the colours of the image differ most.
+
+    Colours are the two that JPEG stores beside brightness, so that equal brightness is no matter.
+    """
+    whole = image.convert("RGB")
+    if (factor := max(whole.size) // KEPT) > 1:
+        whole = whole.reduce(factor)
+    both = np.asarray(whole.convert("YCbCr"))[..., 1:] / 255
+    values = both.reshape(-1, 2) - both.mean((0, 1))
+    _, axes = np.linalg.eigh(values.T @ values)
+    return shrunk((values @ axes[:, 1]).reshape(both.shape[:2]) + 0.5, KEPT)
+
+
 def brightness(image: Image.Image) -> Grey:
     """Black 0, white 1, no side longer than KEPT; a transparent ground is made a plain one."""
     if image.mode.startswith("I"):
-        return _of_many_bits(digit_finder.shrunk(np.asarray(image), KEPT))
+        return _of_many_bits(shrunk(np.asarray(image), KEPT))
     whole = image.convert("RGBA" if image.has_transparency_data else "L")
     if (factor := max(whole.size) // KEPT) > 1:
         whole = whole.reduce(factor)
     light = np.asarray(whole.convert("L")) / 255
     if whole.mode == "RGBA":
         light = _on_ground(light, np.asarray(whole.getchannel("A")) / 255)
-    return digit_finder.shrunk(light, KEPT)
+    return shrunk(light, KEPT)
 
 
 def _of_many_bits(values: Grey) -> Grey:
