@@ -79,8 +79,16 @@ def test_run_killed_and_repeated_ends_with_the_bits_of_an_uninterrupted_one(
     assert found["result_id"] == uninterrupted["result_id"]
 
 
+@pytest.fixture(scope="module")
+def whole_s(tmp_path_factory, digits_dir, uninterrupted):
+    """Seconds that the run takes now, start-up included: other work may slow the machine down."""
+    start = time.monotonic()
+    result(digits_dir, tmp_path_factory.mktemp("timed"))
+    return time.monotonic() - start
+
+
 def test_run_killed_at_random_moments_ends_with_the_same_bits(
-    tmp_path, digits_dir, uninterrupted, thorough
+    tmp_path, digits_dir, uninterrupted, whole_s, thorough
 ):
     """A1: over and over until it is done, from start-up to the last write; the seed is printed."""
     wanted, seed = (200, random.randrange(10**6)) if thorough else (4, 1)
@@ -90,14 +98,17 @@ def test_run_killed_at_random_moments_ends_with_the_same_bits(
         folder = tmp_path / str(number)
         folder.mkdir()
         number += 1
-        kills += killed_until_done(digits_dir, folder, draws)
+        kills += killed_until_done(digits_dir, folder, draws, whole_s)
         [found], _ = result(digits_dir, folder)
         assert found["predictions_sha256"] == uninterrupted["predictions_sha256"]
     print(f"{kills} kills in {number} runs")
 
 
-def killed_until_done(digits_dir, cwd, draws):
-    """Starts the run and kills it, again and again, until one gets through; the number of kills."""
+def killed_until_done(digits_dir, cwd, draws, whole_s):
+    """Starts the run and kills it, again and again, until one gets through; the number of kills.
+
+    Each run gets a little more time than the last: on a machine that becomes slower it still ends.
+    """
     kills = 0
     while True:
         with subprocess.Popen(
@@ -107,7 +118,7 @@ def killed_until_done(digits_dir, cwd, draws):
             stderr=subprocess.DEVNULL,
         ) as process:
             try:
-                process.wait(timeout=draws.uniform(0.2, 6))
+                process.wait(timeout=draws.uniform(0.03, 1.2) * whole_s * 1.1**kills)
             except subprocess.TimeoutExpired:
                 process.kill()
                 kills += 1
