@@ -38,7 +38,7 @@ def data(
             raise UsageError(f"--download: name one of {', '.join(DOWNLOADS)}")
         fetch(name.value)
     if data_dir is not None:
-        rows = [_describe(datasets.find("", data_dir).load())]
+        rows = [_describe_folder(data_dir)]
     else:
         rows = [_describe_named(known) for known in ([name.value] if name else NAMES)]
     if figure:
@@ -82,6 +82,15 @@ def _describe_named(name: str) -> dict[str, Any]:
         return {"name": name, "present": False, "problem": str(error)}
 
 
+def _describe_folder(folder: Path) -> dict[str, Any]:
+    """What is in a folder, and which files it was read from. Raises DataError."""
+    from mnistladder.data import datasets, folders
+
+    row = _describe(datasets.find("", folder).load())
+    paths = [path for files in folders.locate(folder) for path in files]
+    return {**row, "files": {str(path): folders.packing(path) for path in paths}}
+
+
 def _describe(dataset: Dataset) -> dict[str, Any]:
     mean, std = dataset.pixel_statistics()
     return {
@@ -106,6 +115,8 @@ def _say_data(row: dict[str, Any]) -> None:
     for split in ("train", "test"):
         counts = " ".join(map(str, row[split]["class_counts"]))
         base.say(f"  {split}: {row[split]['images']:,} images; digits 0 to 9: {counts}")
+    for path, packing in row.get("files", {}).items():
+        base.say(f"  {path} ({packing})")
 
 
 @app.command(name="doctor")
