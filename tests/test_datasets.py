@@ -139,7 +139,7 @@ def replaced(old, new):
         (
             LABELS,
             lambda _: idx.encode_idx(np.array([0, 1, 2, 10], np.uint8)),
-            "train-labels-idx1-ubyte: a label is 10, expected 0 to 9",
+            "train-labels-idx1-ubyte: labels 0, 1, 2, 10; expected 0 to 9",
         ),
         (LABELS, lambda content: content[:-1], "says 4 bytes, but 3 bytes follow"),
     ],

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mnistladder.data.idx import Bytes, is_packed, read_idx
+from mnistladder.data.labels import label_problem
 from mnistladder.errors import DataError
-from mnistladder.task import CLASSES, INPUT_SHAPE
+from mnistladder.task import INPUT_SHAPE
 
 FILES = {
     "train": ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
@@ -116,8 +117,8 @@ def read_split(files: SplitFiles) -> tuple[Bytes, Bytes]:
             f"{files.images}: images of {height} x {width} pixels; expected "
             f"{INPUT_SHAPE[1]} x {INPUT_SHAPE[2]}"
         )
-    if labels.max() >= CLASSES:
-        raise DataError(f"{files.labels}: a label is {labels.max()}, expected 0 to {CLASSES - 1}")
+    if problem := label_problem(labels):
+        raise DataError(f"{files.labels}: {problem}")
     return images, labels
 
 
