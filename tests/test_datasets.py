@@ -123,7 +123,7 @@ def replaced(old, new):
         (
             IMAGES,
             lambda _: idx.encode_idx(np.zeros((4, 27, 28), np.uint8)),
-            "images of 27 x 28 pixels; expected 28 x 28",
+            "images of 27 x 28 pixels; expected 28 x 28; `mnistladder import-data",
         ),
         (
             IMAGES,

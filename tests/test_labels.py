@@ -56,7 +56,7 @@ def test_meaning_that_cannot_be_is_refused(meaning):
         ),
         (
             range(1, 27),
-            r"labels 1 to 26; expected 0 to 9; each seems to be one too high \(`--labels minus-one` ",
+            r"labels 1 to 26; expected 0 to 9; each seems to be one too high \(`--labels",
         ),
         (range(11), r"labels 0 to 10; expected 0 to 9$"),
     ],

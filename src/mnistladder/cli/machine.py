@@ -8,7 +8,9 @@ import typer
 
 from mnistladder.cli import base
 from mnistladder.cli.base import app
+from mnistladder.data.appearance import Polarity
 from mnistladder.data.datasets import Dataset
+from mnistladder.data.labels import LabelMeaning
 from mnistladder.errors import DataError, ExitCode, UsageError
 
 
@@ -50,6 +52,74 @@ def data(
             _say_data(row)
     if (name or data_dir) and not rows[0]["present"]:
         raise typer.Exit(ExitCode.DATA)
+
+
+@app.command(
+    name="import-data",
+    epilog="Examples: mnistladder import-data scans --to mine --resize    "
+    "mnistladder import-data letters --to mine --labels minus-one",
+)
+def import_data(
+    folder: Annotated[
+        Path,
+        typer.Argument(
+            help="Pictures in folders 0 to 9, or in those of train and test; or other IDX files.",
+            show_default=False,
+        ),
+    ],
+    to: Annotated[Path, typer.Option("--to", help="The new folder; it may exist if empty.")],
+    resize: Annotated[
+        bool, typer.Option("--resize", help="Scale images of other sizes to 28 x 28 pixels.")
+    ] = False,
+    test_share: Annotated[
+        float | None,
+        typer.Option(
+            "--test-share",
+            min=0.01,
+            max=0.99,
+            help="Part of each class for the test, where no folders train and test are; else 0.2.",
+            show_default=False,
+        ),
+    ] = None,
+    labels: Annotated[
+        LabelMeaning,
+        typer.Option("--labels", help="Each label is one too high, or 10 means the digit 0."),
+    ] = LabelMeaning.AS_IS,
+    transpose: Annotated[
+        bool, typer.Option("--transpose", help="Make rows columns: EMNIST's files need it.")
+    ] = False,
+    polarity: Annotated[
+        Polarity | None,
+        typer.Option(
+            "--polarity",
+            help="What the images have; else as their borders show. Dark ink is made bright.",
+        ),
+    ] = None,
+    json: base.AsJson = False,
+) -> None:
+    """Write pictures in folders, or IDX files of other sizes or labels, as files like MNIST's."""
+    from mnistladder.data import import_images
+
+    _check_new(to)
+    wishes = import_images.Wishes(resize, test_share, labels, transpose, polarity)
+    imported = import_images.import_images(folder, wishes)
+    import_images.store(imported, to)
+    row = _describe_folder(to)
+    if json:
+        base.print_json([{**row, "notes": imported.notes}])
+        return
+    for note in imported.notes:
+        base.say(note)
+    _say_data(row)
+    base.say(f"To train on it: mnistladder run model05_conv --data-dir {to}")
+
+
+def _check_new(folder: Path) -> None:
+    """Raises UsageError if the folder has anything in it, or is none."""
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"--to {folder}: not a folder; name a new one")
+    if folder.is_dir() and any(folder.iterdir()):
+        raise UsageError(f"--to {folder}: not empty; name a new folder")
 
 
 def _draw(dataset: Dataset, config: str, path: Path) -> None:

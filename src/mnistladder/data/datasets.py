@@ -138,7 +138,23 @@ def write_folder(folder: Path, *splits: Split) -> None:
 def read_folder(folder: Path, name: str) -> Dataset:
     """The data set in the four IDX files of a folder, as `locate` finds them. Raises DataError."""
     train, test = (Split(*read_split(files)) for files in locate(folder))
-    return Dataset(name, train, test)
+    dataset = Dataset(name, train, test)
+    _check_recorded(folder / HASH_FILE, dataset)
+    return dataset
+
+
+def _check_recorded(path: Path, dataset: Dataset) -> None:
+    """Raises DataError if a hash was written beside the files, and it is of other arrays."""
+    if not path.is_file():
+        return
+    with path.open("rb") as file:
+        recorded = file.read(64).decode("ascii", "replace")
+    if recorded != dataset.sha256:
+        raise DataError(
+            f"{path.parent}: not the data set that was written here: the SHA-256 of its "
+            f"arrays is {dataset.sha256[:12]}..., and {path.name} says {recorded[:12]}...; "
+            f"if you changed the files on purpose, remove {path.name}"
+        )
 
 
 def hash_arrays(*splits: Split) -> str:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from mnistladder.data.idx import Bytes, is_packed, read_idx
 from mnistladder.data.labels import label_problem
 from mnistladder.errors import DataError
-from mnistladder.task import INPUT_SHAPE
+from mnistladder.task import CLASSES, INPUT_SHAPE
 
 FILES = {
     "train": ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
@@ -23,6 +23,7 @@ NAME = re.compile(
     r"[-_.]idx[13](?:[-_.]ubyte)?(?P<packed>\.gz)?",
     re.IGNORECASE,
 )
+CLASS_FOLDERS = {"train", "training", *map(str, range(CLASSES))}  # one is enough to know them by
 Names = dict[tuple[str, str], Path]  # (train or test, images or labels) -> the file
 
 
@@ -97,7 +98,10 @@ def _what_is_missing(folder: Path, names: Names) -> str:
         for kind, name in zip(("images", "labels"), pair, strict=True)
         if (split, kind) not in names
     )
-    return f"{missing}: no such file, and no such file with .gz"
+    text = f"{missing}: no such file, and no such file with .gz"
+    if not names and any(path.name in CLASS_FOLDERS and path.is_dir() for path in folder.iterdir()):
+        return f"{text}; for folders of pictures: `mnistladder import-data {folder} --to NEW`"
+    return text
 
 
 def packing(path: Path) -> str:
@@ -115,7 +119,8 @@ def read_split(files: SplitFiles) -> tuple[Bytes, Bytes]:
         height, width = images.shape[1:]
         raise DataError(
             f"{files.images}: images of {height} x {width} pixels; expected "
-            f"{INPUT_SHAPE[1]} x {INPUT_SHAPE[2]}"
+            f"{INPUT_SHAPE[1]} x {INPUT_SHAPE[2]}; "
+            f"`mnistladder import-data {files.images.parent} --to NEW --resize` scales them"
         )
     if problem := label_problem(labels):
         raise DataError(f"{files.labels}: {problem}")

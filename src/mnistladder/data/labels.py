@@ -39,7 +39,8 @@ def label_problem(labels: Bytes) -> str | None:
         return text
     if labels.max() > CLASSES:
         return (
-            f"{text}; they seem to be one too high, and are still more than {CLASSES} classes then"
+            f"{text}; each seems to be one too high (`--labels {LabelMeaning.MINUS_ONE}` of "
+            f"`mnistladder import-data`), and there are more than {CLASSES} classes"
         )
     return (
         f"{text}; `mnistladder import-data FOLDER --to NEW` writes a right copy with "
