@@ -152,5 +152,5 @@ def test_altered_cache_is_found_by_its_hash(server, digits, monkeypatch):
     content = bytearray(labels.read_bytes())
     content[-1] = (content[-1] + 1) % 10
     labels.write_bytes(content)
-    with pytest.raises(DataError, match="not the kmnist that was expected"):
+    with pytest.raises(DataError, match="not the data set that was written here"):
         datasets.find("kmnist").load()

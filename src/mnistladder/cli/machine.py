@@ -8,7 +8,9 @@ import typer
 
 from mnistladder.cli import base
 from mnistladder.cli.base import app
+from mnistladder.data.appearance import Polarity
 from mnistladder.data.datasets import Dataset
+from mnistladder.data.labels import LabelMeaning
 from mnistladder.errors import DataError, ExitCode, UsageError
 
 
@@ -38,7 +40,7 @@ def data(
             raise UsageError(f"--download: name one of {', '.join(DOWNLOADS)}")
         fetch(name.value)
     if data_dir is not None:
-        rows = [_describe(datasets.find("", data_dir).load())]
+        rows = [_describe_folder(data_dir)]
     else:
         rows = [_describe_named(known) for known in ([name.value] if name else NAMES)]
     if figure:
@@ -50,6 +52,74 @@ def data(
             _say_data(row)
     if (name or data_dir) and not rows[0]["present"]:
         raise typer.Exit(ExitCode.DATA)
+
+
+@app.command(
+    name="import-data",
+    epilog="Examples: mnistladder import-data scans --to mine --resize    "
+    "mnistladder import-data letters --to mine --labels minus-one",
+)
+def import_data(
+    folder: Annotated[
+        Path,
+        typer.Argument(
+            help="Pictures in folders 0 to 9, or in those of train and test; or other IDX files.",
+            show_default=False,
+        ),
+    ],
+    to: Annotated[Path, typer.Option("--to", help="The new folder; it may exist if empty.")],
+    resize: Annotated[
+        bool, typer.Option("--resize", help="Scale images of other sizes to 28 x 28 pixels.")
+    ] = False,
+    test_share: Annotated[
+        float | None,
+        typer.Option(
+            "--test-share",
+            min=0.01,
+            max=0.99,
+            help="Part of each class for the test, where no folders train and test are; else 0.2.",
+            show_default=False,
+        ),
+    ] = None,
+    labels: Annotated[
+        LabelMeaning,
+        typer.Option("--labels", help="Each label is one too high, or 10 means the digit 0."),
+    ] = LabelMeaning.AS_IS,
+    transpose: Annotated[
+        bool, typer.Option("--transpose", help="Make rows columns: EMNIST's files need it.")
+    ] = False,
+    polarity: Annotated[
+        Polarity | None,
+        typer.Option(
+            "--polarity",
+            help="What the images have; else as their borders show. Dark ink is made bright.",
+        ),
+    ] = None,
+    json: base.AsJson = False,
+) -> None:
+    """Write pictures in folders, or IDX files of other sizes or labels, as files like MNIST's."""
+    from mnistladder.data import import_images
+
+    _check_new(to)
+    wishes = import_images.Wishes(resize, test_share, labels, transpose, polarity)
+    imported = import_images.import_images(folder, wishes)
+    import_images.store(imported, to)
+    row = _describe_folder(to)
+    if json:
+        base.print_json([{**row, "notes": imported.notes}])
+        return
+    for note in imported.notes:
+        base.say(note)
+    _say_data(row)
+    base.say(f"To train on it: mnistladder run model05_conv --data-dir {to}")
+
+
+def _check_new(folder: Path) -> None:
+    """Raises UsageError if the folder has anything in it, or is none."""
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"--to {folder}: not a folder; name a new one")
+    if folder.is_dir() and any(folder.iterdir()):
+        raise UsageError(f"--to {folder}: not empty; name a new folder")
 
 
 def _draw(dataset: Dataset, config: str, path: Path) -> None:
@@ -82,6 +152,15 @@ def _describe_named(name: str) -> dict[str, Any]:
         return {"name": name, "present": False, "problem": str(error)}
 
 
+def _describe_folder(folder: Path) -> dict[str, Any]:
+    """What is in a folder, and which files it was read from. Raises DataError."""
+    from mnistladder.data import datasets, folders
+
+    row = _describe(datasets.find("", folder).load())
+    paths = [path for files in folders.locate(folder) for path in files]
+    return {**row, "files": {str(path): folders.packing(path) for path in paths}}
+
+
 def _describe(dataset: Dataset) -> dict[str, Any]:
     mean, std = dataset.pixel_statistics()
     return {
@@ -106,6 +185,8 @@ def _say_data(row: dict[str, Any]) -> None:
     for split in ("train", "test"):
         counts = " ".join(map(str, row[split]["class_counts"]))
         base.say(f"  {split}: {row[split]['images']:,} images; digits 0 to 9: {counts}")
+    for path, packing in row.get("files", {}).items():
+        base.say(f"  {path} ({packing})")
 
 
 @app.command(name="doctor")

@@ -3,10 +3,7 @@
 MNIST is part of the package. Any folder with four files of the same names works too.
 """
 
-import gzip
 import hashlib
-import mmap
-import zlib
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,20 +12,15 @@ from pathlib import Path
 import numpy as np
 
 from mnistladder import storage
-from mnistladder.data.idx import Bytes, decode_idx, encode_idx
+from mnistladder.data.folders import FILES, locate, read_split
+from mnistladder.data.idx import Bytes, encode_idx, read_idx
 from mnistladder.errors import DataError
-from mnistladder.task import CLASSES, INPUT_SHAPE
+from mnistladder.task import CLASSES
 
 MNIST_DIR = Path(__file__).parent / "mnist"
 MNIST_SIZES = 60_000, 10_000
 MNIST_SHA256 = "25c98f992c005963b7428e1f38418b233c9b286cc403519287eb8063f0bcfe07"
-MAX_IMAGES = 2_000_000  # of one file; EMNIST digits has 280,000
-
 HASH_FILE = "arrays.sha256"
-FILES = {
-    "train": ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
-    "test": ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"),
-}
 
 
 @dataclass(frozen=True)
@@ -104,12 +96,12 @@ class Source:
 
     def sizes(self) -> tuple[int, int]:
         """How many training and test images there are, counted by labels. Raises DataError."""
-        train, test = (decode_idx(*_read_file(self.folder, names[1])) for names in FILES.values())
+        train, test = (read_idx(files.labels) for files in locate(self.folder))
         return len(train), len(test)
 
     def test_labels(self) -> Bytes:
         """The test labels alone, because they are read fast. Raises DataError."""
-        return decode_idx(*_read_file(self.folder, FILES["test"][1]))
+        return read_idx(locate(self.folder).test.labels)
 
 
 def find(name: str, folder: Path | None = None) -> Source:
@@ -144,53 +136,25 @@ def write_folder(folder: Path, *splits: Split) -> None:
 
 
 def read_folder(folder: Path, name: str) -> Dataset:
-    """The data set in the four IDX files of a folder, gzip or not. Raises DataError."""
-    if not folder.is_dir():
-        raise DataError(f"{folder}: no such folder")
-    train, test = (_read_split(folder, *names) for names in FILES.values())
-    return Dataset(name, train, test)
+    """The data set in the four IDX files of a folder, as `locate` finds them. Raises DataError."""
+    train, test = (Split(*read_split(files)) for files in locate(folder))
+    dataset = Dataset(name, train, test)
+    _check_recorded(folder / HASH_FILE, dataset)
+    return dataset
 
 
-def _read_split(folder: Path, images_name: str, labels_name: str) -> Split:
-    images = decode_idx(*_read_file(folder, images_name))
-    labels = decode_idx(*_read_file(folder, labels_name))
-    where = f"{folder / images_name}"
-    if images.ndim != 3 or images.shape[1:] != INPUT_SHAPE[1:]:
-        raise DataError(f"{where}: images of shape {images.shape[1:]}, expected {INPUT_SHAPE[1:]}")
-    if labels.ndim != 1 or len(labels) != len(images):
-        raise DataError(f"{where}: {len(images)} images, but {labels.size} labels")
-    if len(images) < 2:
-        raise DataError(f"{where}: {len(images)} images; at least 2 are needed")
-    if labels.max() >= CLASSES:
-        where = f"{folder / labels_name}"
-        raise DataError(f"{where}: a label is {labels.max()}, expected 0 to {CLASSES - 1}")
-    return Split(images, labels)
-
-
-def _read_file(folder: Path, name: str) -> tuple[bytes | mmap.mmap, str]:
-    for path, opener in ((folder / name, _map), (folder / f"{name}.gz", _gunzip)):
-        if path.is_file():
-            try:
-                return opener(path), str(path)
-            except (OSError, EOFError, zlib.error) as error:
-                raise DataError(f"{path}: cannot be read: {error}") from None
-    raise DataError(f"{folder / name}: no such file, and no such file with .gz")
-
-
-def _map(path: Path) -> bytes | mmap.mmap:
-    """The file, mapped into memory that all its readers share; a writer gets its own copy."""
+def _check_recorded(path: Path, dataset: Dataset) -> None:
+    """Raises DataError if a hash was written beside the files, and it is of other arrays."""
+    if not path.is_file():
+        return
     with path.open("rb") as file:
-        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY) if path.stat().st_size else b""
-
-
-def _gunzip(path: Path) -> bytes:
-    """The unpacked file. Raises DataError if it is larger than a file of MAX_IMAGES images."""
-    limit = 16 + MAX_IMAGES * INPUT_SHAPE[1] * INPUT_SHAPE[2]
-    with gzip.open(path) as file:
-        content = file.read(limit + 1)
-    if len(content) > limit:
-        raise DataError(f"{path}: the unpacked file is larger than {limit:,} bytes")
-    return content
+        recorded = file.read(64).decode("ascii", "replace")
+    if recorded != dataset.sha256:
+        raise DataError(
+            f"{path.parent}: not the data set that was written here: the SHA-256 of its "
+            f"arrays is {dataset.sha256[:12]}..., and {path.name} says {recorded[:12]}...; "
+            f"if you changed the files on purpose, remove {path.name}"
+        )
 
 
 def hash_arrays(*splits: Split) -> str:
