@@ -69,6 +69,9 @@ def test_published_predictions_of_another_result_are_refused(climbed, source, tm
     path.write_bytes(sealed.seal(content))
     with pytest.raises(CorruptError, match="other predictions than its record names"):
         predictions.load(record, tmp_path, source)
+    path.write_bytes(sealed.seal({**content, "result_id": "0" * 16}))
+    with pytest.raises(CorruptError, match="in the wrong place: it is of result 0000000000000000"):
+        predictions.load(record, tmp_path, source)
     path.write_bytes(path.read_bytes().replace(b'"predicted"', b'"predictee"'))
     with pytest.raises(CorruptError, match="damaged or edited"):
         predictions.load(record, tmp_path, source)

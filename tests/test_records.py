@@ -143,9 +143,8 @@ def test_command_ends_with_exit_code_4_and_no_traceback(tmp_path):
     path.write_bytes(sealed.seal(without(RESULT, "ended")))
     done = call("report", "--runs-dir", ".", cwd=tmp_path)
     assert done.returncode == ExitCode.CORRUPT
-    assert done.stderr.strip().endswith("a0.json: field `ended` is missing")
-    assert len(done.stderr.splitlines()) == 1
-    path.write_bytes(sealed.seal(RESULT))
+    assert "a0.json: field `ended` is missing; passed over" in done.stderr
+    path.write_bytes(sealed.seal({**RESULT, "rung": "a", "result_id": "a0"}))
     assert call("report", "--runs-dir", ".", cwd=tmp_path).returncode == ExitCode.OK
 
 

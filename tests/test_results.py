@@ -1,12 +1,14 @@
 """Records are written once and believed only whole; the board follows from them."""
 
 import json
+import os
+import shutil
 
 import pytest
 from record_data import RESULT, result
 
 from mnistladder import sealed
-from mnistladder.errors import CorruptError, UsageError
+from mnistladder.errors import CorruptError
 from mnistladder.runs import leaderboard, results
 
 
@@ -49,7 +51,7 @@ def test_board_lists_rungs_and_seeds_in_order_without_what_is_large(runs):
 def test_board_from_the_same_records_has_the_same_bytes(runs, tmp_path_factory):
     before = (runs / leaderboard.BOARD).read_bytes()
     (runs / leaderboard.BOARD).unlink()
-    assert leaderboard.rebuild_board(runs) is None
+    assert leaderboard.rebuild_board(runs) == (None, ())
     assert (runs / leaderboard.BOARD).read_bytes() == before
     other = tmp_path_factory.mktemp("other")
     for rung, seed in (("a", 0), ("b", 0), ("a", 1)):
@@ -74,9 +76,8 @@ def test_board_from_the_same_records_has_the_same_bytes(runs, tmp_path_factory):
 def test_record_that_is_not_what_was_written_is_refused(runs, change, expected):
     path = path_of(runs)
     path.write_text(change(path.read_text()))
-    for read in (lambda: results.load_result(path), lambda: leaderboard.rebuild_board(runs)):
-        with pytest.raises(CorruptError, match=expected):
-            read()
+    with pytest.raises(CorruptError, match=expected):
+        results.load_result(path)
 
 
 def test_edited_board_is_refused_and_rebuilt_from_the_records(runs):
@@ -85,10 +86,10 @@ def test_edited_board_is_refused_and_rebuilt_from_the_records(runs):
     path.write_bytes(before.replace(b'"errors": 5', b'"errors": 4', 1))
     with pytest.raises(CorruptError, match="damaged or edited"):
         leaderboard.load_board(path)
-    aside = leaderboard.rebuild_board(runs)
+    aside = leaderboard.rebuild_board(runs).aside
     assert path.read_bytes() == before
     assert b'"errors": 4' in aside.read_bytes()
-    assert leaderboard.rebuild_board(runs) is None
+    assert leaderboard.rebuild_board(runs).aside is None
 
 
 def test_board_of_another_kind_is_refused(tmp_path):
@@ -100,8 +101,104 @@ def test_board_of_another_kind_is_refused(tmp_path):
 
 def test_missing_board_is_empty_and_a_folder_is_told(tmp_path):
     assert leaderboard.load_board(tmp_path / "none.json") == []
-    with pytest.raises(UsageError, match="cannot be read"):
+    with pytest.raises(CorruptError, match="not a regular file"):
         leaderboard.load_board(tmp_path)
+
+
+def test_swapped_records_are_not_believed(runs):
+    first, second = path_of(runs, seed=0), path_of(runs, seed=1)
+    first.rename(runs / "kept")
+    second.rename(first)
+    (runs / "kept").rename(second)
+    with pytest.raises(CorruptError, match=r"a0\.json: in the wrong place: it is result a1 of a"):
+        results.find_result(runs, "a", "a0")
+    assert [record.result_id for record in results.stored_results(runs).records] == ["b0"]
+
+
+def test_copied_record_does_not_count_twice(runs):
+    copies = [runs / "results" / place for place in ("a/a9.json", "c/a0.json")]
+    copies[1].parent.mkdir()
+    for copy in copies:
+        shutil.copy(path_of(runs), copy)
+    stored = results.stored_results(runs)
+    assert [record.result_id for record in stored.records] == ["a0", "a1", "b0"]
+    assert list(stored.damaged) == copies
+
+
+@pytest.mark.parametrize("rung", ["../../x", "/etc", "a/b", "..", "", "x" * 65, "a\n", "-a"])
+def test_name_that_would_lead_elsewhere_is_refused(tmp_path, rung):
+    path = tmp_path / "results" / "a" / "a0.json"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(sealed.seal({**RESULT, "rung": rung, "result_id": "a0"}))
+    with pytest.raises(CorruptError, match="field `rung` has another form"):
+        results.load_result(path)
+
+
+def pipe(path):
+    path.unlink()
+    os.mkfifo(path)
+
+
+def link_to(target):
+    def replace(path):
+        path.unlink()
+        path.symlink_to(target)
+
+    return replace
+
+
+DAMAGES = {
+    "cut": lambda path: path.write_bytes(path.read_bytes()[:-9]),
+    "pipe": pipe,
+    "endless": link_to("/dev/zero"),
+    "nowhere": link_to("none"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+def test_damaged_record_is_named_and_the_others_count(runs, damage):
+    damage(path_of(runs))
+    told = []
+    stored = results.stored_results(runs, told.append)
+    assert [record.result_id for record in stored.records] == ["a1", "b0"]
+    assert told[0].startswith(f"{path_of(runs)}: ")
+    assert told[0].endswith("; passed over")
+    assert told[1:] == [f"what mends them: mnistladder check --runs-dir {runs}"]
+    assert results.named(runs, "a", 1).result_id == "a1"
+    with pytest.raises(CorruptError, match="no such result among the 2 that can be read"):
+        results.named(runs, "a", 0)
+
+
+def test_only_a_few_damaged_records_are_told_one_by_one(runs):
+    for number in range(9):
+        (runs / "results" / "a" / f"x{number}.json").touch()
+    told = []
+    results.stored_results(runs, told.append)
+    assert len(told) == results.MOST_TOLD + 1
+    assert told[-1].startswith("4 more damaged records; what mends them: ")
+
+
+def test_damaged_record_keeps_no_other_off_the_board(runs):
+    DAMAGES["cut"](path_of(runs))
+    (runs / leaderboard.BOARD).unlink()
+    written = leaderboard.add_result(runs, record("a", 2))
+    listed = leaderboard.load_board(runs / leaderboard.BOARD)
+    assert [row.result_id for row in listed] == ["a1", "a2", "b0"]
+    assert "a0.json" in written.damaged[0]
+
+
+def test_board_compares_what_it_lists_not_how_much(runs):
+    """One record gone and one added leave the number as it was."""
+    path_of(runs, "b").unlink()
+    assert not leaderboard.is_current(runs, [])
+    leaderboard.add_result(runs, record("a", 2))
+    after = (runs / leaderboard.BOARD).read_bytes()
+    listed = leaderboard.load_board(runs / leaderboard.BOARD)
+    assert [row.result_id for row in listed] == ["a0", "a1", "a2"]
+    assert leaderboard.is_current(runs, [record("a", 0)])
+    assert not leaderboard.is_current(runs, [record("b", 0)])
+    leaderboard.rebuild_board(runs)
+    assert (runs / leaderboard.BOARD).read_bytes() == after
 
 
 def test_missing_record_is_told(tmp_path):

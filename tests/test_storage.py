@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -90,6 +91,50 @@ def test_read_verified_detects_a_flipped_byte(tmp_path):
 def test_read_verified_tells_a_missing_file(tmp_path):
     with pytest.raises(CorruptError, match="cannot be read: No such file"):
         storage.read_verified(tmp_path / "none", "")
+
+
+@pytest.fixture
+def strange(tmp_path):
+    """By name, what must not be read as a file."""
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "folder").mkdir()
+    for name, target in (("endless", "/dev/zero"), ("nowhere", "none"), ("loop", "loop")):
+        (tmp_path / name).symlink_to(target)
+    (tmp_path / "large").touch()
+    os.truncate(tmp_path / "large", storage.Limit.RECORD + 1)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("pipe", "not a regular file"),
+        ("folder", "not a regular file"),
+        ("endless", "not a regular file"),
+        ("nowhere", "cannot be read: No such file"),
+        ("loop", "cannot be read: Too many levels"),
+        ("large", "larger than 32 MiB"),
+    ],
+)
+def test_what_is_no_stored_file_is_refused_at_once(strange, name, expected):
+    opened = len(list(Path("/dev/fd").iterdir()))
+    with pytest.raises(CorruptError, match=f"{name}: {expected}"):
+        storage.read(strange / name, storage.Limit.RECORD)
+    assert len(list(Path("/dev/fd").iterdir())) == opened
+
+
+def test_link_to_a_file_is_read(tmp_path):
+    """git-annex puts links in the place of large files."""
+    storage.write(tmp_path / "objects" / "1", b"content")
+    (tmp_path / "file").symlink_to("objects/1")
+    assert storage.read(tmp_path / "file", storage.Limit.RECORD) == b"content"
+
+
+def test_set_aside_keeps_a_link_to_nowhere(tmp_path):
+    for name in ("file", "file.corrupt-1"):
+        (tmp_path / name).symlink_to(f"none-{name}")
+    assert storage.set_aside(tmp_path / "file").name == "file.corrupt-2"
+    assert names(tmp_path) == ["file.corrupt-1", "file.corrupt-2"]
 
 
 def test_set_aside_never_overwrites(tmp_path):

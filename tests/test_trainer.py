@@ -116,7 +116,7 @@ def test_stage_resumed_without_its_moments_ends_with_other_bits(tmp_path, source
     weights = {name: value for name, value in tensors.items() if not name.startswith(MOMENT)}
     assert len(weights) < len(tensors)
     progress.checkpoint = safetensors.save(weights)
-    store.save_progress(stage.key, progress)
+    store.save_progress(stage.key, stage.seed, progress)
     assert train(stage, store).weights_sha256 != expected.weights_sha256
 
 

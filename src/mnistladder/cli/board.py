@@ -8,12 +8,12 @@ import typer
 from mnistladder.cli import base
 from mnistladder.cli.base import app
 from mnistladder.data.datasets import MNIST_SHA256
-from mnistladder.errors import UsageError
+from mnistladder.errors import ExitCode, UsageError
 from mnistladder.report import statistics, tables
 from mnistladder.report.groups import group, latest
 from mnistladder.report.steps import wrong_masks
 from mnistladder.runs import leaderboard, results
-from mnistladder.runs.records import ResultRecord
+from mnistladder.runs.records import BoardRow, ResultRecord
 
 
 @app.command("leaderboard")
@@ -28,9 +28,31 @@ def show_leaderboard(
     if rebuild:
         if not (runs_dir / "results").is_dir():
             raise UsageError(f"{runs_dir}: no results there to build a leaderboard from")
-        if aside := leaderboard.rebuild_board(runs_dir):
+        if aside := leaderboard.rebuild_board(runs_dir).aside:
             base.complain(f"the old leaderboard was damaged; set aside as {aside}")
     board = leaderboard.load_board(runs_dir / leaderboard.BOARD)
+    _print_board(board, runs_dir, json)
+    if not _is_whole(board, runs_dir):
+        raise typer.Exit(ExitCode.CORRUPT)
+
+
+def _is_whole(board: list[BoardRow], runs_dir: Path) -> bool:
+    """Whether all records are whole, and all that is listed is there. Complains if not."""
+    if not (runs_dir / "results").is_dir():  # a board from elsewhere
+        return True
+    records, damaged = results.stored_results(runs_dir, base.complain)
+    listed, stored = leaderboard.identities(board), leaderboard.identities(records)
+    gone, lacking = listed - stored, stored - listed
+    if gone or lacking:
+        rebuild = f"mnistladder leaderboard --rebuild --runs-dir {runs_dir}"
+        base.complain(
+            f"{runs_dir / leaderboard.BOARD}: {len(gone)} of its results have no whole record, and "
+            f"it lacks {len(lacking)}; what mends it: {rebuild}"
+        )
+    return not gone and not damaged  # a run that goes on may just have added one
+
+
+def _print_board(board: list[BoardRow], runs_dir: Path, json: bool) -> None:
     if json:
         base.print_json([row.plain() for row in board])
         return
@@ -92,7 +114,7 @@ def compare(
 
 def _comparable(names: list[str], runs_dir: Path) -> list[list[ResultRecord]]:
     """The latest results of two rungs, without overrides, on one data set: MNIST if it may be."""
-    known = group(results.all_results(runs_dir))
+    known = group(results.stored_results(runs_dir, base.complain).records)
     measured = [
         {
             key.data_sha256

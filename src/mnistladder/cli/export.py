@@ -59,7 +59,7 @@ def export(
 
     Exit code 1, and no file: it says something else than the stored networks.
     """
-    record = results.named(runs_dir, result, seed)
+    record = results.named(runs_dir, result, seed, base.complain)
     path = output or Path(f"{record.rung}-seed{record.seed}.{to.value}")
     _check_target(path, force)
     source, store = base.source_of(record, data_dir), StageStore(runs_dir)

@@ -34,7 +34,7 @@ def gallery(
     from mnistladder.report import digit_sheets, gallery, style
     from mnistladder.runs import predictions
 
-    record = results.named(runs_dir, result, seed)
+    record = results.named(runs_dir, result, seed, base.complain)
     found = predictions.load(record, runs_dir, base.source_of(record, data_dir))
     folder = folder or Path(f"{record.rung}-seed-{record.seed}-gallery")
     views = gallery.views(found, picks)
@@ -88,14 +88,14 @@ def errors(
     from mnistladder.report import difficulty, gallery
     from mnistladder.runs import predictions
 
-    record = results.named(runs_dir, result, seed)
+    record = results.named(runs_dir, result, seed, base.complain)
     other = results.named(runs_dir, versus, seed) if versus else None
     said = predictions.load(record, runs_dir, base.source_of(record, data_dir))
     pictures = gallery.every_error(said)
     if other:
         _check_comparable(record, other)
         pictures = tuple(p for p in pictures if p.id not in other.wrong_images)
-    ladder = difficulty.measure(results.all_results(runs_dir), record.data.sha256)
+    ladder = difficulty.measure(results.stored_results(runs_dir).records, record.data.sha256)
     errors = Errors(record, pictures, ladder, said.confusion.tolist(), other)
     if figure:
         _save_sheet(pictures, record, other, figure)

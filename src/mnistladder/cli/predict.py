@@ -69,7 +69,7 @@ def predict(
         raise UsageError("--show draws for people, --json prints for programs: give one of them")
     if figure and figure.suffix.lower() != ".png":
         raise UsageError(f"{figure}: what the network saw is written as .png")
-    record = results.named(runs_dir, result, seed)
+    record = results.named(runs_dir, result, seed, base.complain)
     StageStore(runs_dir).need(record.member_keys, record)
     seen, unread = _read(images)
     rows = _rows(seen, _probabilities(record, runs_dir, seen, device))

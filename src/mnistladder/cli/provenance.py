@@ -68,15 +68,15 @@ def verify(
     """
     if all_ == bool(result):
         raise UsageError("verify: name one result, or give --all")
-    wanted = (
-        list(results.all_results(runs_dir))
+    wanted, damaged = (
+        results.stored_results(runs_dir, base.complain)
         if all_
-        else [results.named(runs_dir, str(result), seed)]
+        else results.Stored([results.named(runs_dir, str(result), seed, base.complain)], {})
     )
-    if not wanted:
+    if not wanted and not damaged:
         raise UsageError(f"{runs_dir}: no results there to verify")
     known: dict[str, NetworkCheck] = {}
-    rows, worst = [], ExitCode.OK
+    rows, worst = [], ExitCode.CORRUPT if damaged else ExitCode.OK
     for record in wanted:
         try:
             row = _verify(record, base.source_of(record, data_dir), runs_dir, device, known)
@@ -157,7 +157,7 @@ def reproduce(
     """
     from mnistladder.cli import climb
 
-    before = results.named(runs_dir, result, seed)
+    before = results.named(runs_dir, result, seed, base.complain)
     attempt = provenance.attempt_of(before, base.source_of(before, data_dir))
     traced = _trace(attempt, StageStore(runs_dir))
     folder = provenance.fresh_folder(runs_dir, attempt)

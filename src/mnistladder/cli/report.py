@@ -1,6 +1,6 @@
 """`report`: what all results say, as a table, as curves, as a chart, as a page."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -9,7 +9,7 @@ import typer
 from mnistladder.cli import base
 from mnistladder.cli.base import app
 from mnistladder.cli.board_table import say_board
-from mnistladder.errors import DataError, ExitCode, UsageError
+from mnistladder.errors import CorruptError, DataError, ExitCode, UsageError
 from mnistladder.report import curves, formats, notes, tables
 from mnistladder.report.groups import group
 from mnistladder.report.summary import Row, make_rows
@@ -65,7 +65,7 @@ def report(
     if board is not None and not board.is_file():
         raise UsageError(f"{board}: no such leaderboard")
     _check_options(context)
-    records = leaderboard.load_board(board) if board else _records(runs_dir)
+    records, is_whole = (leaderboard.load_board(board), True) if board else _records(runs_dir)
     wanted = _chosen(records, rungs)
     if html:
         _write_page(records, wanted, runs_dir, html)
@@ -79,6 +79,8 @@ def report(
         _print_rows(rows, "json" if json else format_, wide, path)
         if check:
             _check(rows)
+    if not is_whole:
+        raise typer.Exit(ExitCode.CORRUPT)
 
 
 def _check_options(context: typer.Context) -> None:
@@ -121,7 +123,7 @@ def _draw_ladder(rows: list[Row], path: Path) -> None:
     style.save(charts.ladder(rungs), path)
 
 
-def _write_page(listed: list[BoardRow], rungs: set[str], runs_dir: Path, path: Path) -> None:
+def _write_page(listed: Sequence[BoardRow], rungs: set[str], runs_dir: Path, path: Path) -> None:
     """A page of these rungs, with the predictions that are stored of each one's first seed."""
     from mnistladder import storage
     from mnistladder.report import page
@@ -143,13 +145,18 @@ def _write_page(listed: list[BoardRow], rungs: set[str], runs_dir: Path, path: P
     base.say(str(path))
 
 
-def _records(runs_dir: Path) -> list[BoardRow]:
-    """The whole records where they are, else what the leaderboard has of them.
+def _records(runs_dir: Path) -> tuple[Sequence[BoardRow], bool]:
+    """The records that are whole, or what the leaderboard has where there are no records.
 
-    Raises CorruptError if either was edited.
+    And whether nothing was damaged; what was is named on stderr.
     """
-    board = leaderboard.load_board(runs_dir / leaderboard.BOARD)
-    return list(results.all_results(runs_dir)) or board
+    records, damaged = results.stored_results(runs_dir, base.complain)
+    try:
+        board = leaderboard.load_board(runs_dir / leaderboard.BOARD)
+    except CorruptError as error:
+        base.complain(f"{error}; it can be made again: mnistladder leaderboard --rebuild")
+        return records, False
+    return (records, False) if damaged else (records or board, True)
 
 
 def _check(rows: list[Row]) -> None:
@@ -198,7 +205,7 @@ CURVE_CELLS: tuple[Callable[[curves.CurveEpoch], str], ...] = (  # under EPOCH_H
 )
 
 
-def _chosen(board: list[BoardRow], rungs: str | None) -> set[str]:
+def _chosen(board: Sequence[BoardRow], rungs: str | None) -> set[str]:
     """The rungs to show: those named, or all there are. Steps are computed over all of them."""
     present = {record.rung for record in board}
     if rungs is None:

@@ -14,6 +14,7 @@ from mnistladder.ladder.scoring import make_result
 from mnistladder.ladder.stages import Stage
 from mnistladder.ladder.survey import Survey, is_damaged, survey
 from mnistladder.runs import leaderboard
+from mnistladder.runs.leaderboard import Written
 from mnistladder.runs.records import ResultRecord
 from mnistladder.runs.stage_store import StageStore
 
@@ -61,6 +62,7 @@ class Ladder:
         keys = stages_to_stack(attempts, largest_stack) if stacked is None else stacked
         self.stacking = Stacking(keys, largest_stack)
         self.survey = survey(attempts, runs) if state is None else state
+        self.passed_over = set[str]()  # what was said of damaged records of other results
 
     @property
     def known(self) -> dict[Attempt, ResultRecord]:
@@ -120,18 +122,20 @@ class Ladder:
         """Sets aside what is damaged, and lists results that a crash kept off the leaderboard."""
         for path, text in self.survey.damaged.items():
             with storage.lock(path.with_name(f"{path.name}.lock")):
-                if not is_damaged(path, self.store):
+                if not is_damaged(path, self.store, self.missing.get(path.name)):
                     continue  # another process was first
                 aside = storage.set_aside(path)
             emit(self._notice(f"{text}; set aside as {aside.name} and made again"))
-        ids = (record.result_id for record in self.known.values())
-        if not leaderboard.lists(self.runs, ids):
+        if not leaderboard.is_current(self.runs, self.known.values()):
             self._report_board(leaderboard.rebuild_board(self.runs), emit)
 
-    def _report_board(self, aside: Path | None, emit: Callable[[Event], None]) -> None:
-        if aside:
-            text = f"the leaderboard was damaged; set aside as {aside.name} and made again"
+    def _report_board(self, written: Written, emit: Callable[[Event], None]) -> None:
+        if written.aside:
+            text = f"the leaderboard was damaged; set aside as {written.aside.name} and made again"
             emit(self._notice(text))
+        for text in set(written.damaged) - self.passed_over:
+            emit(self._notice(f"{text}; passed over"))
+        self.passed_over.update(written.damaged)
 
     def _notice(self, text: str) -> Notice:
         return Notice(self.attempts[0].levels[0][0].key, text)

@@ -62,8 +62,7 @@ class Calibration:
 
     def _load(self) -> None:
         try:
-            content = sealed.unseal(self.path.read_bytes(), str(self.path))
-            stored = CalibrationRecord.parse(content, str(self.path))
+            stored = CalibrationRecord.read(self.path)
         except CorruptError:  # damaged, or another version's: it is soon measured again
             return
         if stored.machine == self.machine:

@@ -1,5 +1,6 @@
 """Which results and stages are stored, missing or damaged. Reads, never writes."""
 
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,7 +32,7 @@ def survey(attempts: Sequence[Attempt], runs: Path) -> Survey:
         stage.key: stage for attempt in attempts if attempt not in known for stage in attempt.stages
     }
     store = StageStore(runs)
-    damaged_stages = _damaged_stages(needed, store)
+    damaged_stages = _damaged_stages(needed.values(), store)
     missing = {
         key: stage
         for key, stage in needed.items()
@@ -56,24 +57,23 @@ def _stored_results(
     return known, damaged
 
 
-def _damaged_stages(keys: Iterable[str], store: StageStore) -> dict[Path, str]:
+def _damaged_stages(stages: Iterable[Stage], store: StageStore) -> dict[Path, str]:
     damaged = dict[Path, str]()
-    for key in keys:
+    for stage in stages:
         try:
-            if store.is_stored(key):
-                store.check_files(key)
+            store.check_files(stage.key, stage.seed)
         except CorruptError as error:
-            damaged[store.root / key] = str(error)
+            damaged[store.root / stage.key] = str(error)
     return damaged
 
 
-def is_damaged(path: Path, store: StageStore) -> bool:
-    """Whether a result file or a stage folder is there and damaged now."""
+def is_damaged(path: Path, store: StageStore, stage: Stage | None = None) -> bool:
+    """Whether a result file, or the folder of a stage, is there and damaged now."""
     try:
         if path.parent != store.root:
             results.load_result(path)
-        elif store.is_stored(path.name):
-            store.check_files(path.name)
+        else:
+            store.check_files(path.name, stage.seed if stage else None)
     except CorruptError:
-        return path.exists()
+        return os.path.lexists(path)
     return False

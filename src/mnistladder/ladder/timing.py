@@ -77,7 +77,7 @@ def _store_s(member: TrainState, runs: Path) -> float:
         for epoch in range(5):
             row = EPOCH.model_copy(update={"epoch": epoch})
             start = time.perf_counter()
-            store.save_progress("speed", Progress(member.save(), [row]))
+            store.save_progress("speed", 0, Progress(member.save(), [row]))
             each.append(time.perf_counter() - start)
     return median(each)
 

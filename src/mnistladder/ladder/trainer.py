@@ -119,7 +119,7 @@ class Trainer:
     def _stored_progress(self, stage: Stage) -> Progress:
         """How far the stage got, or a fresh start if that is damaged."""
         try:
-            return self.store.progress(stage.key)
+            return self.store.progress(stage.key, stage.seed)
         except CorruptError as error:
             moved = ", ".join(path.name for path in self.store.drop_progress(stage.key))
             text = f"{error}; set aside as {moved}, training starts again"
@@ -144,7 +144,7 @@ class Trainer:
                 row = _history_row(trainee, digits, loss, trained, train_s)
                 trainee.progress.history.append(row)
                 trainee.progress.checkpoint = trainee.member.save()
-                self.store.save_progress(trainee.stage.key, trainee.progress)
+                self.store.save_progress(trainee.stage.key, trainee.stage.seed, trainee.progress)
                 self.emit(EpochDone(trainee.stage.key, row))
                 failed.remove(trainee)
         return failed

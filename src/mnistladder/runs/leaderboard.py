@@ -1,71 +1,91 @@
 """The leaderboard: a list of all results, derived from their records."""
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
+from typing import NamedTuple
 
 from mnistladder import sealed, storage
-from mnistladder.errors import CorruptError, UsageError
+from mnistladder.errors import CorruptError
 from mnistladder.runs.records import BoardRow, ResultRecord
-from mnistladder.runs.results import all_results, load_result, order, result_path, result_paths
+from mnistladder.runs.results import load_result, order, result_path, result_paths, stored_results
 
 BOARD = "leaderboard.json"
 
 
-def rebuild_board(runs: Path) -> Path | None:
-    """Derives leaderboard.json from the records, the same bytes from the same records.
+class Written(NamedTuple):
+    """What was met while a leaderboard was written."""
 
-    Returns where a damaged one was set aside, if there was one. Raises CorruptError, ResourceError.
+    aside: Path | None  # where the old one is, if it was damaged
+    damaged: tuple[str, ...]  # what is wrong with records that it therefore lacks
+
+
+def rebuild_board(runs: Path) -> Written:
+    """Derives leaderboard.json from the records that are whole: always with the same bytes.
+
+    Raises ResourceError.
     """
     with storage.lock(runs / f"{BOARD}.lock"):
         return _write_board(runs)
 
 
-def _write_board(runs: Path, added: ResultRecord | None = None) -> Path | None:
+def _write_board(runs: Path, added: ResultRecord | None = None) -> Written:
     """Writes the leaderboard: the old one and what was added to it, if that is all there is."""
-    path, aside, listed = runs / BOARD, None, list[BoardRow]()
+    path, aside, listed, damaged = runs / BOARD, None, list[BoardRow](), dict[Path, str]()
     try:
         listed = load_board(path)
     except CorruptError:
         aside = storage.set_aside(path)
-    is_new = added and all(row.result_id != added.result_id for row in listed)
-    if added and is_new and len(listed) + 1 == len(result_paths(runs)):
+    known = identities(listed)
+    is_new = added is not None and not identities([added]) & known
+    if added and is_new and known | identities([added]) == stored_identities(runs):
         rows = sorted([*listed, added.listed()], key=order)
     else:
-        rows = [record.listed() for record in all_results(runs)]
+        records, damaged = stored_results(runs)
+        rows = [record.listed() for record in records]
         for folder in (runs / "results").glob("*"):
             storage.sweep(folder)
     storage.sweep(runs, BOARD)
     storage.write(path, sealed.seal({"results": [row.plain() for row in rows]}))
-    return aside
+    return Written(aside, tuple(damaged.values()))
 
 
-def lists(runs: Path, wanted: Iterable[str]) -> bool:
-    """Whether the leaderboard has these result ids: a crash may have come before it did."""
+def identities(rows: Iterable[BoardRow]) -> set[tuple[str, str]]:
+    """The rung and the id of each result."""
+    return {(row.rung, row.result_id) for row in rows}
+
+
+def stored_identities(runs: Path) -> set[tuple[str, str]]:
+    """The rung and the id of each result record, by the places of the files alone."""
+    return {(path.parent.name, path.stem) for path in result_paths(runs)}
+
+
+def is_current(runs: Path, wanted: Iterable[ResultRecord]) -> bool:
+    """Whether the leaderboard has these results, and none that is gone.
+
+    A crash may have come before it was written, and people delete records.
+    """
     try:
-        board = load_board(runs / BOARD)
+        listed = identities(load_board(runs / BOARD))
     except CorruptError:
         return False
-    return {row.result_id for row in board} >= set(wanted)
+    return identities(wanted) <= listed <= stored_identities(runs)
 
 
 def load_board(path: Path) -> list[BoardRow]:
-    """The leaderboard's results; none where there is no board. Raises CorruptError, UsageError."""
-    if not path.exists():
+    """The leaderboard's results; none where there is no board. Raises CorruptError."""
+    if not os.path.lexists(path):
         return []
-    try:
-        raw = path.read_bytes()
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be read: {error.strerror}") from None
-    rows = sealed.unseal(raw, str(path)).get("results")
+    rows = sealed.unseal(storage.read(path, storage.Limit.BOARD), str(path)).get("results")
     if not isinstance(rows, list):
         raise CorruptError(f"{path}: no leaderboard of mnistladder")
     return [BoardRow.parse(row, f"{path}: result {i}") for i, row in enumerate(rows, start=1)]
 
 
-def add_result(runs: Path, result: ResultRecord) -> Path | None:
+def add_result(runs: Path, result: ResultRecord) -> Written:
     """Stores a new record, once, and lists it on the leaderboard.
 
-    Returns where a damaged leaderboard was set aside, if there was one. Raises ResourceError.
+    Raises ResourceError, and CorruptError where something else lies in the record's place.
     """
     path = result_path(runs, result.rung, result.result_id)
     with storage.lock(runs / f"{BOARD}.lock"):

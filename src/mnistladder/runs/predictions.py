@@ -1,6 +1,7 @@
 """What a result's networks, averaged, say of each test image they are scored on."""
 
 import base64
+import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -49,7 +50,7 @@ def load(record: ResultRecord, runs: Path, source: Source) -> Predictions:
     """
     published = _path(runs, record)
     predicted, confidence = (
-        _published(published) if published.exists() else _averaged(record, StageStore(runs))
+        _published(published) if os.path.lexists(published) else _averaged(record, StageStore(runs))
     )
     if storage.hash_bytes(predicted.tobytes()) != record.predictions_sha256:
         raise CorruptError(f"{record.result_id}: other predictions than its record names")
@@ -84,11 +85,9 @@ def _path(runs: Path, record: ResultRecord) -> Path:
 
 
 def _published(path: Path) -> tuple[Bytes, NDArray[np.float32]]:
-    try:
-        content = sealed.unseal(path.read_bytes(), str(path))
-    except OSError as error:
-        raise CorruptError(f"{path}: cannot be read: {error.strerror}") from None
-    stored = PublishedPredictions.parse(content, str(path))
+    stored = PublishedPredictions.read(path)
+    if stored.result_id != path.stem:
+        raise CorruptError(f"{path}: in the wrong place: it is of result {stored.result_id}")
     predicted = np.frombuffer(stored.predicted.encode(), np.uint8) - ord("0")
     try:
         confidence = np.frombuffer(base64.b64decode(stored.confidence, validate=True), "<f4")

@@ -5,15 +5,19 @@ does. A newer version may add fields: they are kept, so that its records load he
 them, and the leaderboard that is rebuilt here still has them.
 """
 
-from typing import Annotated, Self, TypeVar
+from pathlib import Path
+from typing import Annotated, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, Strict, ValidationError
 
+from mnistladder import sealed, storage
 from mnistladder.errors import CorruptError
 from mnistladder.sealed import SCHEMA
 
 Item = TypeVar("Item")
 Listed = Annotated[tuple[Item, ...], Strict(False)]  # strictness would refuse the lists of JSON
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]  # becomes part of a path
+FileName = Literal["checkpoint.safetensors", "probabilities.npy", "history.jsonl", "config.yaml"]
 Pair = Annotated[tuple[Item, Item], Strict(False)]
 
 LONGEST_VALUE = 40  # characters of a wrong value that a message shows
@@ -22,6 +26,7 @@ IN_PLAIN_WORDS = {
     "model_type": "should be a mapping",
     "dict_type": "should be a mapping",
     "tuple_type": "should be a list",
+    "string_pattern_mismatch": "has another form than such a field has",
 }
 
 
@@ -62,6 +67,12 @@ class Sealed(Record):
 
     schema_version: int = Field(SCHEMA, alias="schema")
 
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """The record in a file. Raises CorruptError."""
+        content = sealed.unseal(storage.read(path, storage.Limit.RECORD), str(path))
+        return cls.parse(content, str(path))
+
 
 class HistoryRow(Record):
     """One epoch of one network."""
@@ -94,7 +105,7 @@ class GitState(Record):
 class StageRecord(Sealed):
     """record.json of a finished stage; times are sums over all its sittings."""
 
-    key: str
+    key: Name  # also the name of the folder
     seed: int
     epochs: int
     images_seen: int  # repeats counted
@@ -106,8 +117,8 @@ class StageRecord(Sealed):
     test_images: int
     resumed: int  # how many times training went on after an interruption
     stacked: bool = False  # whether it trained side by side with other networks
-    previous: str | None = None  # the key of the network's stage before
-    teachers: Listed[str] = ()  # keys of the stages whose average labelled the pool
+    previous: Name | None = None  # the key of the network's stage before
+    teachers: Listed[Name] = ()  # keys of the stages whose average labelled the pool
     started: str  # ISO 8601, UTC
     ended: str  # ISO 8601, UTC
     precision: str
@@ -117,12 +128,14 @@ class StageRecord(Sealed):
     threads: int
     versions: dict[str, str | None]
     git: GitState
-    files: dict[str, str] = {}  # SHA-256 by file name
+    files: dict[FileName, str] = {}  # SHA-256 by file name
 
 
 class StageProgress(Sealed):
     """progress.json of a stage in training."""
 
+    key: Name | None = None  # the stage's, as its folder is named; older ones do not say
+    seed: int | None = None  # the network's; older ones do not say
     file: str = Field(pattern=r"^epoch-\d+\.safetensors$")  # the checkpoint beside it
     file_sha256: str
     history: Listed[HistoryRow] = Field(min_length=1)
@@ -133,7 +146,7 @@ class StageProgress(Sealed):
 class PublishedPredictions(Sealed):
     """predictions/<id>.json: what a result's networks, averaged, say of every test image."""
 
-    result_id: str
+    result_id: Name  # also the name of the file
     predicted: str = Field(pattern=r"^[0-9]*$")  # a digit for each image
     confidence: str  # base64 of float32, little endian: the probability of each prediction
 
@@ -148,8 +161,8 @@ class Curve(Record):
 class BoardRow(Sealed):
     """A result as leaderboard.json lists it: all but the fields that are large."""
 
-    result_id: str
-    rung: str
+    result_id: Name  # also the name of the file
+    rung: Name  # also the name of the folder
     overrides: Listed[str]
     title: str
     published_accuracy: float | None  # percent
@@ -164,7 +177,7 @@ class BoardRow(Sealed):
     multiply_adds: int  # of one image forward
     epochs: int  # of one network
     transductive: bool
-    member_keys: Listed[str]  # of each network's last stage
+    member_keys: Listed[Name]  # of each network's last stage
     member_seeds: Listed[int]
     member_errors: Listed[int]
     test_images: int  # that are scored

@@ -4,12 +4,13 @@ A finished stage is what its record.json says; a begun one is what progress.json
 written last and names the other files by hash, so that no crash leaves a half-truth.
 """
 
-import contextlib
 import io
 import json
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,10 +21,22 @@ from mnistladder.config.recipe import resolved
 from mnistladder.config.spec import Config
 from mnistladder.data.datasets import Source
 from mnistladder.errors import CorruptError, UsageError
-from mnistladder.runs.records import BoardRow, HistoryRow, StageProgress, StageRecord
+from mnistladder.runs import npy
+from mnistladder.runs.records import BoardRow, FileName, HistoryRow, StageProgress, StageRecord
+from mnistladder.storage import Limit
+from mnistladder.task import CLASSES
 
 RECORD, PROGRESS = "record.json", "progress.json"
-HISTORY, PROBABILITIES, CHECKPOINT = "history.jsonl", "probabilities.npy", "checkpoint.safetensors"
+HISTORY: Final = "history.jsonl"
+PROBABILITIES: Final = "probabilities.npy"
+CHECKPOINT: Final = "checkpoint.safetensors"
+CONFIG: Final = "config.yaml"
+LIMITS: dict[FileName, Limit] = {
+    HISTORY: Limit.RECORD,
+    PROBABILITIES: Limit.PROBABILITIES,
+    CHECKPOINT: Limit.CHECKPOINT,
+    CONFIG: Limit.RECORD,
+}
 
 
 @dataclass
@@ -53,7 +66,7 @@ class StageStore:
         return self.root / f"{key}.lock"
 
     def is_stored(self, key: str) -> bool:
-        return (self.root / key / RECORD).exists()
+        return os.path.lexists(self.root / key / RECORD)  # a link to nowhere is a damaged record
 
     def need(self, keys: Iterable[str], result: BoardRow) -> None:
         """Raises UsageError unless these stages of a result are all stored."""
@@ -65,30 +78,52 @@ class StageStore:
                 f"mnistladder reproduce {result.result_id} --runs-dir {self.root.parent}"
             )
 
-    def record(self, key: str) -> StageRecord:
-        """The record of a finished stage. Raises CorruptError."""
-        path = self.root / key / RECORD
-        try:
-            content = sealed.unseal(path.read_bytes(), str(path))
-        except OSError as error:
-            raise CorruptError(f"{path}: cannot be read: {error.strerror}") from None
-        return StageRecord.parse(content, str(path))
+    def folder(self, key: str) -> Path:
+        """The folder of a stage, which may not exist yet.
 
-    def _file(self, key: str, name: str) -> bytes:
+        Raises CorruptError where a link or a file is in its place: behind a link, other people's
+        files would be written and deleted.
+        """
+        folder = self.root / key
+        if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
+            raise CorruptError(f"{folder}: not a folder, but a link or a file")
+        return folder
+
+    def record(self, key: str) -> StageRecord:
+        """The record of a finished stage. Raises CorruptError, also where it is another stage's."""
+        path = self.folder(key) / RECORD
+        record = StageRecord.read(path)
+        if record.key != key:
+            raise CorruptError(f"{path}: in the wrong place: it is of network {record.key}")
+        return record
+
+    def _file(self, key: str, name: FileName) -> bytes:
         path = self.root / key / name
         files = self.record(key).files
         if name not in files:
             raise CorruptError(f"{path.with_name(RECORD)}: field `files` does not name {name}")
-        return storage.read_verified(path, files[name])
+        return storage.read_verified(path, files[name], LIMITS[name])
 
-    def check_files(self, key: str) -> None:
-        """Reads all files of a finished stage. Raises CorruptError if one was changed."""
-        for name in self.record(key).files:
+    def check_files(self, key: str, seed: int | None = None) -> None:
+        """Reads all files of a stage, if it is finished. Raises CorruptError if one was changed.
+
+        With `seed`, the record must be of a network of that seed.
+        """
+        self.folder(key)
+        if not self.is_stored(key):
+            return
+        record = self.record(key)
+        _check_seed(self.root / key / RECORD, record.seed, seed)
+        names: set[FileName] = {CHECKPOINT, *record.files}
+        for name in names - {PROBABILITIES, HISTORY}:
             self._file(key, name)
+        self.probabilities(key)
+        self.history(key)
 
     def probabilities(self, key: str) -> NDArray[np.float32]:
         """Softmax outputs of a finished stage on the test images, N x 10. Raises CorruptError."""
-        return np.load(io.BytesIO(self._file(key, PROBABILITIES)), allow_pickle=False)
+        content, images = self._file(key, PROBABILITIES), self.record(key).test_images
+        return npy.parse(content, (images, CLASSES), self.root / key / PROBABILITIES)
 
     def checkpoint(self, key: str) -> bytes:
         """Weights and optimizer state of a finished stage. Raises CorruptError."""
@@ -106,26 +141,44 @@ class StageStore:
 
     def history_so_far(self, key: str) -> list[HistoryRow]:
         """One row for each stored epoch, whether finished or in training. Raises CorruptError."""
-        path = self.root / key / PROGRESS
-        with contextlib.suppress(FileNotFoundError):  # another process may finish it now
-            return list(_stage_progress(path).history)
+        if stored := self._stored_progress(key):
+            return list(stored.history)
         return self.history(key) if self.is_stored(key) else []
 
-    def progress(self, key: str) -> Progress:
-        """How far a stage got; nothing if it was never begun. Raises CorruptError."""
-        path = self.root / key / PROGRESS
-        if not path.exists():
+    def progress(self, key: str, seed: int | None = None) -> Progress:
+        """How far a stage got; nothing if it was never begun.
+
+        Raises CorruptError, also where it is another stage's, or of another seed than `seed`.
+        """
+        stored = self._stored_progress(key)
+        if stored is None:
             return Progress()
-        stored = _stage_progress(path)
-        checkpoint = storage.read_verified(path.parent / stored.file, stored.file_sha256)
+        if stored.seed is not None:
+            _check_seed(self.root / key / PROGRESS, stored.seed, seed)
+        checkpoint = storage.read_verified(self.root / key / stored.file, stored.file_sha256)
         return Progress(checkpoint, list(stored.history), stored.resumed, stored.stacked)
 
-    def save_progress(self, key: str, progress: Progress) -> None:
+    def _stored_progress(self, key: str) -> StageProgress | None:
+        """What progress.json says, if there is one. Raises CorruptError."""
+        path = self.folder(key) / PROGRESS
+        try:
+            stored = StageProgress.read(path)
+        except CorruptError:
+            if not os.path.lexists(path):  # never begun, or another process has just finished it
+                return None
+            raise
+        if stored.key not in (None, key):
+            raise CorruptError(f"{path}: in the wrong place: it is of network {stored.key}")
+        return stored
+
+    def save_progress(self, key: str, seed: int, progress: Progress) -> None:
         """Stores an epoch's end; the checkpoint before it goes only when this one stands."""
-        folder = self.root / key
+        folder = self.folder(key)
         name = f"epoch-{progress.history[-1].epoch:04d}.safetensors"
         storage.write(folder / name, progress.checkpoint)
         content = StageProgress(
+            key=key,
+            seed=seed,
             file=name,
             file_sha256=storage.hash_bytes(progress.checkpoint),
             history=tuple(progress.history),
@@ -138,8 +191,10 @@ class StageStore:
     def drop_progress(self, key: str) -> list[Path]:
         """Sets the files of a damaged progress aside; returns where they are now."""
         folder = self.root / key
+        if folder.is_symlink() or not folder.is_dir():
+            return [storage.set_aside(folder)]
         damaged = [folder / PROGRESS, *folder.glob("epoch-*.safetensors")]
-        return [storage.set_aside(path) for path in damaged if path.exists()]
+        return [storage.set_aside(path) for path in damaged if os.path.lexists(path)]
 
     def finish(
         self,
@@ -149,15 +204,15 @@ class StageStore:
         probabilities: NDArray[np.float32],
     ) -> None:
         """Stores a finished stage; its record, with the files' hashes, is last: then it exists."""
-        folder = self.root / record.key
+        folder = self.folder(record.key)
         packed = io.BytesIO()
         np.save(packed, probabilities, allow_pickle=False)
         rows = "".join(json.dumps(row.plain()) + "\n" for row in progress.history)
-        files = {
+        files: dict[FileName, bytes] = {
             CHECKPOINT: progress.checkpoint,
             PROBABILITIES: packed.getvalue(),
             HISTORY: rows.encode(),
-            "config.yaml": yaml_reader.dump(resolved(config)).encode(),
+            CONFIG: yaml_reader.dump(resolved(config)).encode(),
         }
         for name, content in files.items():
             storage.write(folder / name, content)
@@ -178,8 +233,10 @@ class StageStore:
                 storage.remove(path)
 
 
-def _stage_progress(path: Path) -> StageProgress:
-    return StageProgress.parse(sealed.unseal(path.read_bytes(), str(path)), str(path))
+def _check_seed(path: Path, stated: int, wanted: int | None) -> None:
+    """Raises CorruptError where a file is of another seed."""
+    if wanted not in (None, stated):
+        raise CorruptError(f"{path}: in the wrong place: it is of seed {stated}, not of {wanted}")
 
 
 def mean_probabilities(each: list[NDArray[np.float32]]) -> NDArray[np.float64]:
