@@ -27,6 +27,7 @@ def data(
             help="For --figure: the rung whose augmentation and normalisation are shown.",
         ),
     ] = "model10_augmentation",
+    force: base.Force = False,
     json: base.AsJson = False,
 ) -> None:
     """Show data sets on this machine, their hashes and class counts, or download one by name."""
@@ -42,7 +43,9 @@ def data(
     else:
         rows = [_describe_named(known) for known in ([name.value] if name else NAMES)]
     if figure:
-        _draw(datasets.find(name.value if name else "mnist", data_dir).load(), config, figure)
+        _draw(
+            datasets.find(name.value if name else "mnist", data_dir).load(), config, figure, force
+        )
     if json:
         base.print_json(rows)
     else:
@@ -52,12 +55,12 @@ def data(
         raise typer.Exit(ExitCode.DATA)
 
 
-def _draw(dataset: Dataset, config: str, path: Path) -> None:
+def _draw(dataset: Dataset, config: str, path: Path, force: bool) -> None:
     """Draws digits as a config changes them, class counts and mean image. Raises UsageError."""
     from mnistladder.config import loading
     from mnistladder.report import style
 
-    style.check_format(path)
+    style.check(path, force)
     rung = loading.load_rung(config)
     from mnistladder.engine import preview
     from mnistladder.report import digit_sheets
@@ -70,7 +73,7 @@ def _draw(dataset: Dataset, config: str, path: Path) -> None:
     drawn = digit_sheets.data_figure(
         samples, counts, dataset.train.images.mean(0), f"{dataset.name} as {rung.label} sees it"
     )
-    style.save(drawn, path)
+    style.save(drawn, path, force)
 
 
 def _describe_named(name: str) -> dict[str, Any]:
