@@ -1,12 +1,13 @@
 """Checks what a working installation needs. Torch is imported in a process of its own."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
-from mnistladder import environment, storage
+from mnistladder import environment
 from mnistladder.config import loading
 from mnistladder.data.datasets import find
 from mnistladder.errors import UserError
@@ -66,12 +67,9 @@ def _check_data(data_dir: Path | None, problems: list[str]) -> str:
 
 
 def _check_runs(runs: Path, problems: list[str]) -> str:
-    existed = runs.exists()
-    try:
-        storage.check_writable(runs)
-    except UserError as error:
-        problems.append(str(error))
+    """Whether results may be stored there, by permissions alone: this check only looks."""
+    lowest = next(path for path in (runs, *runs.absolute().parents) if os.path.lexists(path))
+    if not lowest.is_dir() or not os.access(lowest, os.W_OK | os.X_OK):
+        problems.append(f"{lowest}: results cannot be stored there; give another --runs-dir")
         return f"{runs}: not writable"
-    if not existed:
-        storage.remove_empty(runs)
     return f"{runs}: writable"
