@@ -38,7 +38,7 @@ def examine(runs: Path, data_dir: Path | None = None) -> dict[str, Any]:
         "cores": environment.usable_cores(),
         "configs": f"{len(loading.shipped_names())} in {loading.CONFIG_DIR}",
         "data": _check_data(data_dir, problems),
-        "runs": _check_runs(runs, problems),
+        "runs": check_runs(runs, problems),
         "git": environment.git_state(),
         "problems": problems,
         "ok": not problems,
@@ -66,7 +66,7 @@ def _check_data(data_dir: Path | None, problems: list[str]) -> str:
     return f"{source.name} in {source.folder}, verified"
 
 
-def _check_runs(runs: Path, problems: list[str]) -> str:
+def check_runs(runs: Path, problems: list[str]) -> str:
     """Whether results may be stored there, by permissions alone: this check only looks."""
     lowest = next(path for path in (runs, *runs.absolute().parents) if os.path.lexists(path))
     if not lowest.is_dir() or not os.access(lowest, os.W_OK | os.X_OK):
