@@ -1,5 +1,6 @@
 """A disk that fails: it stops, refuses, or loses what was not synced, at one file operation."""
 
+import errno
 import os
 import random
 
@@ -111,6 +112,17 @@ class FaultyDisk(storage.Disk):
         for _, undo in reversed(self.pending):
             if draws.random() < 0.5:
                 undo()
+
+
+class NoLinks(FaultyDisk):
+    """A disk that refuses hard links, as vfat does; it may fail besides."""
+
+    def __init__(self, at=None, error=None, crash="before", code=errno.EPERM):
+        super().__init__(at, error, crash)
+        self.code = code
+
+    def link(self, source, target):
+        raise OSError(self.code, os.strerror(self.code))
 
 
 def _put_back(path, content):

@@ -312,6 +312,7 @@ def test_new_config_validates_shows_and_is_not_overwritten(tmp_path):
 
 
 def test_dry_run_counts_shared_networks_once_and_trains_nothing(tmp_path):
+    (tmp_path / "runs").mkdir()  # speeds are kept only where a folder is
     done = mnistladder("ladder", "11-13", "--dry-run", "--json", cwd=tmp_path)
     rows = json.loads(done.stdout)
     assert [row["networks_to_train"] for row in rows] == [1, 4, 5]

@@ -238,7 +238,7 @@ def test_folder_is_no_file_to_write_to(climbed, output):
         cwd=climbed,
     )
     assert done.returncode == ExitCode.USAGE
-    assert done.stderr == f"{output}: is a folder; give the --output a name"
+    assert done.stderr == f"{output}: is a folder; give the name of a file"
 
 
 @pytest.mark.parametrize(

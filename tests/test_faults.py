@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import small
 import torch
-from faulty_disk import Crash, FaultyDisk
+from faulty_disk import Crash, FaultyDisk, NoLinks
 
 from mnistladder import storage
 from mnistladder.config.spec import Rung
@@ -68,10 +68,10 @@ class Told:
         self.epochs += isinstance(event, EpochDone)
 
 
-def faulty_run(attempt, runs, fault, at):
+def faulty_run(attempt, runs, fault, at, kind=FaultyDisk):
     """Runs on a disk that fails at an operation; what it acknowledged, and the disk."""
     told = Told()
-    storage.disk = disk = FaultyDisk(at, fault.get("error"), fault.get("crash"))
+    storage.disk = disk = kind(at, fault.get("error"), fault.get("crash"))
     try:
         told.run(attempt, runs)
     except (Crash, ResourceError):
@@ -137,6 +137,24 @@ def test_every_operation_may_fail(attempt, honest, tmp_path, thorough):
             failed[kind] += 1
     print(f"{failed.sum()} faults at {count} operations")
     assert failed.min() >= count // len(FAULTS)
+
+
+@pytest.mark.parametrize("crash", ["before", "after"])
+def test_run_on_a_disk_without_hard_links_survives_a_crash_between_name_and_content(
+    attempt, honest, tmp_path, crash
+):
+    """The record's name is taken by an empty file first, and then that file is replaced."""
+    told, disk = faulty_run(attempt, tmp_path / "whole", {}, None, NoLinks)
+    assert told.outcome.record.predictions_sha256 == honest[0].predictions_sha256
+    record = ["create", "write", "sync", "create", "replace"]
+    [start] = [n for n in range(disk.count) if disk.names[n : n + len(record)] == record]
+    runs = tmp_path / crash
+    faulty_run(attempt, runs, {"crash": crash}, start + len(record), NoLinks)
+    again = Told()
+    again.run(attempt, runs)
+    assert again.outcome.record.predictions_sha256 == honest[0].predictions_sha256
+    assert again.epochs == 0
+    assert len(list(runs.rglob("*.corrupt-1"))) == (crash == "before")
 
 
 def test_a_disk_that_drops_synced_files_is_found_out(attempt, honest, tmp_path):

@@ -1,5 +1,6 @@
 """Files are whole or not there; a lock is a lock for other processes too."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -7,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+from faulty_disk import NoLinks
 
 from mnistladder import storage
 from mnistladder.errors import CorruptError, ResourceError
@@ -161,12 +163,55 @@ def test_check_writable_leaves_nothing(tmp_path):
         storage.check_writable(tmp_path / "file")
 
 
-def test_remove_empty_keeps_a_folder_with_content(tmp_path):
-    (tmp_path / "empty").mkdir()
-    storage.write(tmp_path / "full" / "file", b"")
-    for name in ("empty", "full", "none"):
-        storage.remove_empty(tmp_path / name)
-    assert names(tmp_path) == ["full"]
+@pytest.fixture
+def put_disk():
+    """Puts a disk in the place of the system's, for one test."""
+
+    def put(disk):
+        storage.disk = disk
+
+    yield put
+    storage.disk = storage.Disk()
+
+
+@pytest.mark.parametrize("code", [errno.EPERM, errno.EOPNOTSUPP])
+def test_disk_without_hard_links_creates_a_file_once_and_whole(tmp_path, put_disk, code):
+    put_disk(NoLinks(code=code))
+    path = tmp_path / "file"
+    assert storage.create(path, b"one") is True
+    assert storage.create(path, b"two") is False
+    assert path.read_bytes() == b"one"
+    assert names(tmp_path) == ["file"]
+    storage.check_writable(tmp_path)
+    assert names(tmp_path) == ["file"]
+
+
+def test_full_disk_without_hard_links_leaves_no_empty_file(tmp_path, put_disk):
+    """Operations: create, write, sync of the temporary file, then create the name, replace it."""
+    disk = NoLinks(at=5, error=errno.ENOSPC)
+    put_disk(disk)
+    with pytest.raises(ResourceError, match="cannot be written: No space left"):
+        storage.create(tmp_path / "file", b"one")
+    assert disk.refused == "replace"
+    assert names(tmp_path) == []
+
+
+def test_link_that_fails_otherwise_is_told(tmp_path, put_disk):
+    put_disk(NoLinks(code=errno.EIO))
+    with pytest.raises(ResourceError, match="cannot be written: Input/output error"):
+        storage.create(tmp_path / "file", b"one")
+    assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize("code", [errno.ENOSYS, errno.ENOLCK])
+def test_disk_without_locks_is_told_before_training(tmp_path, monkeypatch, code):
+    def flock(descriptor, operation):
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr("fcntl.flock", flock)
+    with pytest.raises(ResourceError, match=r"cannot be locked: .*; use a disk that has file lock"):
+        storage.check_writable(tmp_path)
+    assert names(tmp_path) == []
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """Stored files: written only here, whole or not at all, synced and locked; and read only here."""
 
 import contextlib
+import errno
 import hashlib
 import os
 import re
@@ -48,9 +49,6 @@ class Disk:
     def make_folder(self, folder: Path) -> None:
         folder.mkdir()
 
-    def remove_folder(self, folder: Path) -> None:
-        folder.rmdir()
-
     def sync_folder(self, folder: Path) -> None:
         """Makes its entries durable; where folders cannot be synced (Windows), the system does."""
         if os.name != "posix":
@@ -64,6 +62,9 @@ class Disk:
 
 disk = Disk()
 _TEMPORARY = re.compile(r"^\..*-\d+-[0-9a-f]{8}$")
+# What file systems without hard links answer: vfat, exFAT, some network folders, Windows' FAT.
+_NO_LINKS = {errno.EPERM, errno.EACCES, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL}
+_NO_LOCKS = {errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP}
 
 
 def write(path: Path, content: bytes) -> None:
@@ -87,13 +88,35 @@ def create(path: Path, content: bytes) -> bool:
             disk.link(temporary, path)
         except FileExistsError:
             return False
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise
+            return _create_without_link(path, temporary)
+    return True
+
+
+def _create_without_link(path: Path, whole: Path) -> bool:
+    """Takes the name `path` with an empty file, then puts the file `whole` in its place.
+
+    A crash in between leaves the empty file. No record is empty, so the next run sets it aside.
+    """
+    try:
+        disk.close(disk.create(path))
+    except FileExistsError:
+        return False
+    try:
+        disk.replace(whole, path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            disk.unlink(path)
+        raise
     return True
 
 
 @contextlib.contextmanager
 def _temporary(path: Path, content: bytes) -> Iterator[Path]:
     """A synced file beside `path` for the caller to rename or link; at the end it is removed."""
-    temporary = path.with_name(f".{path.name[:100]}-{os.getpid()}-{secrets.token_hex(4)}")
+    temporary = _temporary_name(path)
     with _refusal(path, "written"):
         make_folder(path.parent)
         try:
@@ -104,6 +127,10 @@ def _temporary(path: Path, content: bytes) -> Iterator[Path]:
             if temporary.exists():  # it was not renamed
                 with contextlib.suppress(OSError):
                     disk.unlink(temporary)
+
+
+def _temporary_name(path: Path) -> Path:
+    return path.with_name(f".{path.name[:100]}-{os.getpid()}-{secrets.token_hex(4)}")
 
 
 def _write_synced(path: Path, content: bytes) -> None:
@@ -208,16 +235,22 @@ def hash_bytes(content: bytes) -> str:
 def lock(path: Path, on_wait: Callable[[], None] = lambda: None) -> Iterator[None]:
     """Holds the lock file `path`, which the kernel frees when its holder dies, however it dies.
 
-    Calls `on_wait` once if another process holds it, then waits. Raises ResourceError.
+    Calls `on_wait` once if another process holds it, then waits. Raises ResourceError, also where
+    the file system has no locks: a file that only exists would stay when its holder dies.
     """
     with _refusal(path, "locked"):
         make_folder(path.parent)
-        held = FileLock(path)
+        held = FileLock(path, fallback_to_soft=False)
         try:
             held.acquire(timeout=0)
         except Timeout:
             on_wait()
             held.acquire()
+        except OSError as error:
+            if error.errno not in _NO_LOCKS:
+                raise
+            text = f"{path}: cannot be locked: {error.strerror}; use a disk that has file locks"
+            raise ResourceError(text) from None
     try:
         yield
     finally:
@@ -234,13 +267,16 @@ def _refusal(path: Path, action: str) -> Iterator[None]:
 
 
 def check_writable(folder: Path) -> None:
-    """Writes a file to prove that results can be stored there. Raises ResourceError."""
-    sweep(folder, "probe")  # also the probes of other processes: they need them no more
-    with _temporary(folder / "probe", b"probe"):
-        pass
+    """Makes a file as a record is made, and locks it, to prove that training can store its results.
 
-
-def remove_empty(folder: Path) -> None:
-    """Removes a folder that holds nothing; any other stays."""
-    with contextlib.suppress(OSError):
-        disk.remove_folder(folder)
+    Raises ResourceError.
+    """
+    for name in ("probe", ".probe"):  # also the probes of other processes: they need them no more
+        sweep(folder, name)
+    probe = _temporary_name(folder / "probe")
+    create(probe, b"probe")
+    try:
+        with lock(probe):
+            pass
+    finally:
+        remove(probe)

@@ -88,6 +88,10 @@ ResultSeed = Annotated[
 FigureFile = Annotated[
     Path | None, typer.Option("--figure", help="Also draw it into this .png, .svg or .pdf file.")
 ]
+Force = Annotated[
+    bool,
+    typer.Option("--force", help="Replace the file even if mnistladder did not write it."),
+]
 Overrides = Annotated[
     list[str] | None,
     typer.Option("--set", help="Change a value, such as phases.0.lr=1e-3. May be repeated."),

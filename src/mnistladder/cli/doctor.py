@@ -1,12 +1,13 @@
 """Checks what a working installation needs. Torch is imported in a process of its own."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
-from mnistladder import environment, storage
+from mnistladder import environment
 from mnistladder.config import loading
 from mnistladder.data.datasets import find
 from mnistladder.errors import UserError
@@ -37,7 +38,7 @@ def examine(runs: Path, data_dir: Path | None = None) -> dict[str, Any]:
         "cores": environment.usable_cores(),
         "configs": f"{len(loading.shipped_names())} in {loading.CONFIG_DIR}",
         "data": _check_data(data_dir, problems),
-        "runs": _check_runs(runs, problems),
+        "runs": check_runs(runs, problems),
         "git": environment.git_state(),
         "problems": problems,
         "ok": not problems,
@@ -65,13 +66,10 @@ def _check_data(data_dir: Path | None, problems: list[str]) -> str:
     return f"{source.name} in {source.folder}, verified"
 
 
-def _check_runs(runs: Path, problems: list[str]) -> str:
-    existed = runs.exists()
-    try:
-        storage.check_writable(runs)
-    except UserError as error:
-        problems.append(str(error))
+def check_runs(runs: Path, problems: list[str]) -> str:
+    """Whether results may be stored there, by permissions alone: this check only looks."""
+    lowest = next(path for path in (runs, *runs.absolute().parents) if os.path.lexists(path))
+    if not lowest.is_dir() or not os.access(lowest, os.W_OK | os.X_OK):
+        problems.append(f"{lowest}: results cannot be stored there; give another --runs-dir")
         return f"{runs}: not writable"
-    if not existed:
-        storage.remove_empty(runs)
     return f"{runs}: writable"

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from mnistladder.cli import base
 from mnistladder.cli.climb import Options, worker_count
 from mnistladder.environment import parse_device
+from mnistladder.errors import ResourceError
 from mnistladder.ladder import estimates
 from mnistladder.ladder.climb import Ladder
 from mnistladder.ladder.estimates import Estimate
@@ -79,7 +80,7 @@ def _cells(row: PlanRow) -> list[str]:
 
 
 def _calibrated(ladder: Ladder, options: Options) -> Calibration:
-    """Speeds of all that is to be trained; those not known yet are measured and stored."""
+    """Speeds of all that is to be trained; those not known yet are measured."""
     workers, device = worker_count(ladder, options), options.devices.names[0]
     known = Calibration(options.runs_dir, device)
     if not estimates.is_calibrated(ladder, workers, known):
@@ -95,5 +96,16 @@ def _calibrated(ladder: Ladder, options: Options) -> Calibration:
             known,
             lambda config, n: timing.measure(config, n, chosen, options.runs_dir),
         )
-        known.save()
+        _keep(known)
     return known
+
+
+def _keep(known: Calibration) -> None:
+    """Stores measured speeds in the runs folder, if there is one that may be written to."""
+    if not known.path.parent.is_dir():
+        return
+    try:
+        known.save()
+    except ResourceError:  # a folder to look at only
+        return
+    base.complain(f"the measured speeds are kept in {known.path}")

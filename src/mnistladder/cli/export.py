@@ -1,6 +1,5 @@
 """`export`: a result's networks for other programs."""
 
-import os
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -8,11 +7,11 @@ from typing import Annotated
 
 import typer
 
-from mnistladder import storage
+from mnistladder import outputs
 from mnistladder.cli import base
 from mnistladder.cli.base import app
 from mnistladder.data.datasets import Source
-from mnistladder.errors import ExitCode, UsageError
+from mnistladder.errors import ExitCode
 from mnistladder.runs import predictions, results
 from mnistladder.runs.records import ResultRecord
 from mnistladder.runs.stage_store import StageStore
@@ -61,7 +60,7 @@ def export(
     """
     record = results.named(runs_dir, result, seed, base.complain)
     path = output or Path(f"{record.rung}-seed{record.seed}.{to.value}")
-    _check_target(path, force)
+    outputs.check(path, force)
     source, store = base.source_of(record, data_dir), StageStore(runs_dir)
     store.need(record.member_keys, record)
     exported, content = _made(record, store, source, to)
@@ -71,7 +70,7 @@ def export(
             "others"
         )
         raise typer.Exit(ExitCode.FAILED)
-    storage.write(path, content)
+    outputs.write(path, content, force)
     if json:
         base.print_json({"file": str(path), **asdict(exported)})
         return
@@ -81,14 +80,6 @@ def export(
         f"The same {exported.same_predictions:,} predictions; "
         f"probabilities within {exported.largest_change:.1g}."
     )
-
-
-def _check_target(path: Path, force: bool) -> None:
-    """Raises UsageError for a folder, and for what exists already, unless forced."""
-    if not path.name or path.is_dir():
-        raise UsageError(f"{path}: is a folder; give the --output a name")
-    if os.path.lexists(path) and not force:  # a link to nowhere is somebody's as well
-        raise UsageError(f"{path}: exists already; give another --output, or --force")
 
 
 def _made(

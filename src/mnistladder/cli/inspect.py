@@ -27,6 +27,7 @@ def show(
     config: base.ConfigReference,
     overrides: base.Overrides = None,
     figure: base.FigureFile = None,
+    force: base.Force = False,
     runs_dir: base.RunsDir = base.RUNS,
     json: base.AsJson = False,
 ) -> None:
@@ -40,8 +41,8 @@ def show(
         from mnistladder.config import schedule
         from mnistladder.report import charts, style
 
-        style.check_format(figure)
-        style.save(charts.plan(schedule.epochs(rung.config), rung.label), figure)
+        style.check(figure, force)
+        style.save(charts.plan(schedule.epochs(rung.config), rung.label), figure, force)
     if json:
         base.print_json(description)
     else:
@@ -100,9 +101,10 @@ def schema() -> None:
 def new(
     name: Annotated[str, typer.Argument(help="Name of the rung; NAME.yaml is written here.")],
     folder: Annotated[Path, typer.Option("--dir", help="Where to write it.")] = Path(),
+    force: base.Force = False,
 ) -> None:
     """Write a config with comments, to start from."""
-    from mnistladder import storage
+    from mnistladder import outputs
     from mnistladder.config import loading
 
     stem = name.removesuffix(".yaml")
@@ -112,6 +114,5 @@ def new(
     template = (Path(loading.__file__).with_name("template.yaml")).read_text()
     schema_path = (loading.CONFIG_DIR / "schema.json").as_posix()
     text = template.replace("{schema}", schema_path).replace("{name}", stem)
-    if not storage.create(path, text.encode()):
-        raise UsageError(f"{path}: this file exists already; choose another name")
+    outputs.write(path, text.encode(), force)
     base.say(str(path))

@@ -29,6 +29,7 @@ def data(
             help="For --figure: the rung whose augmentation and normalisation are shown.",
         ),
     ] = "model10_augmentation",
+    force: base.Force = False,
     json: base.AsJson = False,
 ) -> None:
     """Show data sets on this machine, their hashes and class counts, or download one by name."""
@@ -44,7 +45,9 @@ def data(
     else:
         rows = [_describe_named(known) for known in ([name.value] if name else NAMES)]
     if figure:
-        _draw(datasets.find(name.value if name else "mnist", data_dir).load(), config, figure)
+        _draw(
+            datasets.find(name.value if name else "mnist", data_dir).load(), config, figure, force
+        )
     if json:
         base.print_json(rows)
     else:
@@ -122,12 +125,12 @@ def _check_new(folder: Path) -> None:
         raise UsageError(f"--to {folder}: not empty; name a new folder")
 
 
-def _draw(dataset: Dataset, config: str, path: Path) -> None:
+def _draw(dataset: Dataset, config: str, path: Path, force: bool) -> None:
     """Draws digits as a config changes them, class counts and mean image. Raises UsageError."""
     from mnistladder.config import loading
     from mnistladder.report import style
 
-    style.check_format(path)
+    style.check(path, force)
     rung = loading.load_rung(config)
     from mnistladder.engine import preview
     from mnistladder.report import digit_sheets
@@ -140,7 +143,7 @@ def _draw(dataset: Dataset, config: str, path: Path) -> None:
     drawn = digit_sheets.data_figure(
         samples, counts, dataset.train.images.mean(0), f"{dataset.name} as {rung.label} sees it"
     )
-    style.save(drawn, path)
+    style.save(drawn, path, force)
 
 
 def _describe_named(name: str) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """`gallery` and `errors`: what a result's networks get right and wrong, to look at."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -26,6 +25,7 @@ def gallery(
     folder: Annotated[
         Path | None, typer.Option("--dir", help="Where to write. [default: RUNG-seed-N-gallery]")
     ] = None,
+    force: base.Force = False,
     data_dir: base.DataDir = None,
     runs_dir: base.RunsDir = base.RUNS,
     json: base.AsJson = False,
@@ -39,9 +39,11 @@ def gallery(
     folder = folder or Path(f"{record.rung}-seed-{record.seed}-gallery")
     views = gallery.views(found, picks)
     paths = [folder / f"{view.name}.png" for view in views]
+    for path in paths:
+        style.check(path, force)
     for path, view in zip(paths, views, strict=True):
         title = f"{record.label}. {view.title}"
-        style.save(digit_sheets.sheet(view.pictures, title), path)
+        style.save(digit_sheets.sheet(view.pictures, title), path, force)
     if json:
         base.print_json(
             [
@@ -80,6 +82,7 @@ def errors(
     ] = None,
     seed: base.ResultSeed = 0,
     figure: base.FigureFile = None,
+    force: base.Force = False,
     data_dir: base.DataDir = None,
     runs_dir: base.RunsDir = base.RUNS,
     json: base.AsJson = False,
@@ -98,7 +101,7 @@ def errors(
     ladder = difficulty.measure(results.stored_results(runs_dir).records, record.data.sha256)
     errors = Errors(record, pictures, ladder, said.confusion.tolist(), other)
     if figure:
-        _save_sheet(pictures, record, other, figure)
+        _save_sheet(errors, figure, force)
     if json:
         base.print_json(_errors_json(errors))
     else:
@@ -161,14 +164,12 @@ def _which(record: ResultRecord) -> dict[str, object]:
     }
 
 
-def _save_sheet(
-    pictures: Sequence[Picture], record: ResultRecord, other: ResultRecord | None, path: Path
-) -> None:
+def _save_sheet(errors: Errors, path: Path, force: bool) -> None:
     from mnistladder.report import digit_sheets, style
 
-    than = f", right by {other.label}" if other else ""
-    title = f"{record.label}: {len(pictures):,} wrong{than}"
-    style.save(digit_sheets.sheet(pictures, title), path)
+    than = f", right by {errors.other.label}" if errors.other else ""
+    title = f"{errors.record.label}: {len(errors.pictures):,} wrong{than}"
+    style.save(digit_sheets.sheet(errors.pictures, title), path, force)
 
 
 def _say_errors(errors: Errors) -> None:

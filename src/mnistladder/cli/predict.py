@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.text import Text
 
-from mnistladder import environment, storage
+from mnistladder import environment, outputs
 from mnistladder.cli import base
 from mnistladder.cli.base import app
 from mnistladder.errors import DataError, ExitCode, UsageError
@@ -53,6 +53,7 @@ def predict(
     figure: Annotated[
         Path | None, typer.Option("--figure", help="Write what it saw to this .png, side by side.")
     ] = None,
+    force: base.Force = False,
     seed: base.ResultSeed = 0,
     device: base.Device = "cpu",
     runs_dir: base.RunsDir = base.RUNS,
@@ -69,12 +70,14 @@ def predict(
         raise UsageError("--show draws for people, --json prints for programs: give one of them")
     if figure and figure.suffix.lower() != ".png":
         raise UsageError(f"{figure}: what the network saw is written as .png")
+    if figure:
+        outputs.check(figure, force)
     record = results.named(runs_dir, result, seed, base.complain)
     StageStore(runs_dir).need(record.member_keys, record)
     seen, unread = _read(images)
     rows = _rows(seen, _probabilities(record, runs_dir, seen, device))
     if figure and seen:
-        storage.write(figure, _side_by_side(seen))
+        outputs.write(figure, _side_by_side(seen), force)
     if json:
         base.print_json(rows)
     else:
@@ -184,14 +187,16 @@ def letters(pixels: NDArray[np.uint8]) -> str:
 
 def _side_by_side(seen: list[Seen]) -> bytes:
     """A PNG of what the network saw, ten in a row, each pixel four wide."""
-    from PIL import Image
+    from PIL import Image, PngImagePlugin
 
     rows = -(-len(seen) // IN_A_ROW)
     cells = np.zeros((rows * IN_A_ROW, 28, 28), np.uint8)
     cells[: len(seen)] = [digit.pixels for digit in seen]
     columns = min(len(seen), IN_A_ROW)
     grid = cells.reshape(rows, IN_A_ROW, 28, 28).swapaxes(1, 2).reshape(rows * 28, -1)
+    mark = PngImagePlugin.PngInfo()
+    mark.add_text("Software", outputs.GENERATOR)
     buffer = io.BytesIO()
     large = np.kron(grid[:, : columns * 28], np.ones((4, 4), np.uint8))
-    Image.fromarray(large).save(buffer, "PNG")
+    Image.fromarray(large).save(buffer, "PNG", pnginfo=mark)
     return buffer.getvalue()

@@ -38,7 +38,7 @@ Check = Annotated[
     ),
 ]
 TAKES = {  # by the option that chooses what is made: what may go with it
-    "html": {"rungs", "runs_dir"},
+    "html": {"rungs", "runs_dir", "force"},
     "curves_": {"rungs", "runs_dir", "json"},
 }
 
@@ -54,6 +54,7 @@ def report(
     curves_: Curves = False,
     figure: base.FigureFile = None,
     html: Html = None,
+    force: base.Force = False,
     check: Check = False,
     runs_dir: base.RunsDir = base.RUNS,
     json: base.AsJson = False,
@@ -68,13 +69,13 @@ def report(
     records, is_whole = (leaderboard.load_board(board), True) if board else _records(runs_dir)
     wanted = _chosen(records, rungs)
     if html:
-        _write_page(records, wanted, runs_dir, html)
+        _write_page(records, wanted, runs_dir, html, force)
     elif curves_:
         _print_curves([record for record in records if record.rung in wanted], json)
     else:
         rows = [row for row in tables.sort_rows(make_rows(records), sort) if row.name in wanted]
         if figure:
-            _draw_ladder(rows, figure)
+            _draw_ladder(rows, figure, force)
         path = board or runs_dir / leaderboard.BOARD
         _print_rows(rows, "json" if json else format_, wide, path)
         if check:
@@ -113,22 +114,27 @@ def _print_rows(rows: list[Row], kind: formats.Format, wide: bool, path: Path) -
             base.say(line)
 
 
-def _draw_ladder(rows: list[Row], path: Path) -> None:
+def _draw_ladder(rows: list[Row], path: Path, force: bool) -> None:
     """The rungs' errors as a chart; variants are left to the tables."""
     from mnistladder.report import charts, style
 
-    style.check_format(path)
+    style.check(path, force)
     if not (rungs := [row for row in rows if not row.variant_of]):
         raise UsageError(f"{path}: no results of rungs yet to draw")
-    style.save(charts.ladder(rungs), path)
+    style.save(charts.ladder(rungs), path, force)
 
 
-def _write_page(listed: Sequence[BoardRow], rungs: set[str], runs_dir: Path, path: Path) -> None:
+def _write_page(
+    listed: Sequence[BoardRow], rungs: set[str], runs_dir: Path, path: Path, force: bool
+) -> None:
     """A page of these rungs, with the predictions that are stored of each one's first seed."""
-    from mnistladder import storage
+    from mnistladder import outputs
     from mnistladder.report import page
     from mnistladder.runs import predictions
 
+    if path.suffix.lower() != ".html":
+        raise UsageError(f"{path}: a page's file ends with .html")
+    outputs.check(path, force)
     records = [record for record in listed if isinstance(record, ResultRecord)]
     if len(records) < len(listed) or not records:
         raise UsageError(f"{runs_dir}: no results there; --html needs the records, not the board")
@@ -141,7 +147,7 @@ def _write_page(listed: Sequence[BoardRow], rungs: set[str], runs_dir: Path, pat
                 break
             except (UsageError, DataError):  # not stored here; the page says so
                 continue
-    storage.write(path, page.render(records, stored, rungs).encode())
+    outputs.write(path, page.render(records, stored, rungs).encode(), force)
     base.say(str(path))
 
 

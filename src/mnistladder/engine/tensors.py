@@ -38,15 +38,16 @@ class Digits:
 
 
 @lru_cache(maxsize=1)
-def load_digits(source: Source, folder: Path, device: torch.device) -> Digits:
+def load_digits(source: Source, folder: Path | None, device: torch.device) -> Digits:
     """The data set as tensors on the device; kept for the next stage. Raises DataError.
 
-    All processes on a machine share the memory of one unpacked copy in `folder`.
+    All processes on a machine share the memory of one unpacked copy in `folder`; without a folder
+    there is no copy, and nothing is written.
     """
-    dataset = source.unpacked(folder)
+    dataset = source.unpacked(folder) if folder else source.load()
     train_images, test_images = (
         Images(
-            torch.from_numpy(split.images)[:, None].to(device),
+            torch.from_numpy(np.require(split.images, requirements="W"))[:, None].to(device),
             torch.from_numpy(split.labels.astype(np.int64)).to(device),
         )
         for split in (dataset.train, dataset.test)

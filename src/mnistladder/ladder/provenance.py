@@ -54,13 +54,13 @@ def check_networks(
 ) -> Iterator[NetworkCheck]:
     """Evaluates each stored network anew, except the stages whose keys are in `known`.
 
-    Raises CorruptError for a damaged file.
+    Writes nothing. Raises CorruptError for a damaged file.
     """
     from mnistladder.engine import evaluate
     from mnistladder.engine.tensors import load_digits
     from mnistladder.engine.train_state import TrainState, hash_weights
 
-    digits = load_digits(attempt.source, store.data_folder(attempt.source), device)
+    digits = load_digits(attempt.source, None, device)
     for stage in attempt.stages:
         if stage.key in known:
             continue

@@ -1,5 +1,6 @@
 """How fast this machine trains given networks, measured in a second each, on noise."""
 
+import os
 import tempfile
 import time
 from collections.abc import Callable
@@ -8,7 +9,6 @@ from statistics import median
 
 import torch
 
-from mnistladder import storage
 from mnistladder.config.sizes import EVALUATED
 from mnistladder.config.spec import Config, Phase
 from mnistladder.engine import evaluate, inputs, loop, optim, stacking
@@ -69,9 +69,12 @@ def measure(config: Config, networks: int, device: torch.device, runs: Path) -> 
 
 
 def _store_s(member: TrainState, runs: Path) -> float:
-    """Seconds to store an epoch's end; how long a disk takes to sync differs a hundredfold."""
-    storage.make_folder(runs)
-    with tempfile.TemporaryDirectory(prefix=".speed-", dir=runs) as folder:
+    """Seconds to store an epoch's end; how long a disk takes to sync differs a hundredfold.
+
+    Where no runs folder is yet, or none that we may write to, the disk of temporary files counts.
+    """
+    own_disk = runs if os.access(runs, os.W_OK) else None
+    with tempfile.TemporaryDirectory(prefix=".speed-", dir=own_disk) as folder:
         store = StageStore(Path(folder))
         each = list[float]()
         for epoch in range(5):

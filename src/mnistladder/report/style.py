@@ -11,7 +11,7 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mnistladder import storage
+from mnistladder import outputs
 from mnistladder.errors import UsageError
 
 FORMATS = ("png", "svg", "pdf")
@@ -35,10 +35,10 @@ STYLE: Any = {
     "figure.constrained_layout.use": True,
 }
 VARIABLES = {INK: "ink", FAINT: "faint", OURS: "ours", PUBLISHED: "published", BAND: "band"}
-UNDATED: dict[str, dict[str, Any]] = {  # the same figure gives the same file
-    "png": {"Software": None},
-    "svg": {"Date": None, "Creator": None, "Format": None, "Type": None},
-    "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+METADATA: dict[str, dict[str, Any]] = {  # no date: the same figure gives the same file
+    "png": {"Software": outputs.GENERATOR},
+    "svg": {"Date": None, "Creator": outputs.GENERATOR, "Format": None, "Type": None},
+    "pdf": {"CreationDate": None, "Creator": outputs.GENERATOR, "Producer": None},
 }
 
 
@@ -64,19 +64,21 @@ def empty(width: float, height: float) -> tuple[Figure, Axes]:
 
 
 @styled
-def save(figure: Figure, path: Path) -> None:
+def save(figure: Figure, path: Path, force: bool = False) -> None:
     """Writes a figure as PNG, SVG or PDF, by the file's suffix. Raises UsageError, ResourceError.
 
-    Nothing in the file tells when or with which version it was made.
+    The file says that mnistladder made it, but not when or with which version. `force` replaces a
+    file that mnistladder did not make.
     """
-    check_format(path)
-    storage.write(path, _bytes(figure, path.suffix[1:].lower(), path.stem))
+    check(path, force)
+    outputs.write(path, _bytes(figure, path.suffix[1:].lower(), path.stem), force)
 
 
-def check_format(path: Path) -> None:
+def check(path: Path, force: bool = False) -> None:
     """Raises UsageError for a file that no figure can be written to."""
     if path.suffix[1:].lower() not in FORMATS:
         raise UsageError(f"{path}: a figure's file ends with .{', .'.join(FORMATS)}")
+    outputs.check(path, force)
 
 
 @styled
@@ -99,7 +101,7 @@ def _bytes(figure: Figure, kind: str, salt: str, transparent: bool = False) -> b
     buffer = io.BytesIO()
     with mpl.rc_context({"svg.hashsalt": salt}):
         figure.savefig(
-            buffer, format=kind, dpi=160, metadata=UNDATED[kind], transparent=transparent
+            buffer, format=kind, dpi=160, metadata=METADATA[kind], transparent=transparent
         )
     return buffer.getvalue()
 
