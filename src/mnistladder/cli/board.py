@@ -8,6 +8,7 @@ import typer
 from mnistladder.cli import base
 from mnistladder.cli.base import app
 from mnistladder.data.datasets import MNIST_SHA256
+from mnistladder.data.holdout import words
 from mnistladder.errors import UsageError
 from mnistladder.report import statistics, tables
 from mnistladder.report.groups import group, latest
@@ -21,6 +22,7 @@ def show_leaderboard(
     rebuild: Annotated[
         bool, typer.Option("--rebuild", help="Derive it anew from the result records.")
     ] = False,
+    holdout: base.OnHoldout = None,
     runs_dir: base.RunsDir = base.RUNS,
     json: base.AsJson = False,
 ) -> None:
@@ -30,14 +32,14 @@ def show_leaderboard(
             raise UsageError(f"{runs_dir}: no results there to build a leaderboard from")
         if aside := leaderboard.rebuild_board(runs_dir):
             base.complain(f"the old leaderboard was damaged; set aside as {aside}")
-    board = leaderboard.load_board(runs_dir / leaderboard.BOARD)
+    board = results.on_holdout(leaderboard.load_board(runs_dir / leaderboard.BOARD), holdout)
     if json:
         base.print_json([row.plain() for row in board])
         return
     headings = ["rung", "seed", "errors", "accuracy %", "device", "ended", "result"]
     rows = [
         [
-            " ".join([row.rung, *row.overrides]),
+            " ".join([row.rung, *row.overrides, *words(row.data.holdout)]),
             str(row.seed),
             str(row.errors),
             f"{row.accuracy:.2f}",
@@ -58,6 +60,7 @@ def show_leaderboard(
 def compare(
     before: Annotated[str, typer.Argument(help="A rung's name, or its number.")],
     after: Annotated[str, typer.Argument(help="The rung to compare with it.")],
+    holdout: base.OnHoldout = None,
     runs_dir: base.RunsDir = base.RUNS,
     json: base.AsJson = False,
 ) -> None:
@@ -67,7 +70,7 @@ def compare(
     names = rung_names([before, after])
     if len(names) != 2:
         raise UsageError(f"compare {before} {after}: name two different rungs")
-    groups = _comparable(names, runs_dir)
+    groups = _comparable(names, runs_dir, holdout)
     masks = wrong_masks(*groups)
     if not all(masks):
         raise UsageError(f"compare {before} {after}: no test image is scored by both")
@@ -75,6 +78,7 @@ def compare(
     about = {
         "before": groups[0][0].rung,
         "after": groups[1][0].rung,
+        "holdout": groups[0][0].data.holdout,
         "n": [len(group) for group in groups],
         "images": len(masks[0][0]),
         "errors": [float(sum(map(sum, each)) / len(each)) for each in masks],
@@ -88,11 +92,16 @@ def compare(
         base.print_json(about)
     else:
         base.say_prose(tables.comparison_text(about))
+        if count := groups[0][0].data.holdout:
+            base.say(f"Measured on a holdout of {count:,} training images, not on the test images.")
 
 
-def _comparable(names: list[str], runs_dir: Path) -> list[list[ResultRecord]]:
-    """The latest results of two rungs, without overrides, on one data set: MNIST if it may be."""
-    known = group(results.all_results(runs_dir))
+def _comparable(names: list[str], runs_dir: Path, holdout: int | None) -> list[list[ResultRecord]]:
+    """The latest results of two rungs, without overrides, on one data set.
+
+    That is MNIST if it may be, and a holdout only if it must be, or is asked for.
+    """
+    known = group(results.on_holdout(results.all_results(runs_dir), holdout))
     measured = [
         {
             key.data_sha256
@@ -103,8 +112,14 @@ def _comparable(names: list[str], runs_dir: Path) -> list[list[ResultRecord]]:
     ]
     for name, data in zip(names, measured, strict=True):
         if not data:
-            raise UsageError(f"{name}: no results in {runs_dir}; get one: mnistladder run {name}")
-    common = sorted(measured[0] & measured[1], key=lambda data: (data != MNIST_SHA256, data))
+            option = "" if holdout is None else f" --holdout {holdout}"
+            command = f"mnistladder run {name}{option}"
+            raise UsageError(f"{name}: no results in {runs_dir}; get one: {command}")
+    held_out = {key.data_sha256 for key, each in known.items() if each[0].data.holdout}
+    common = sorted(
+        measured[0] & measured[1],
+        key=lambda data: (data != MNIST_SHA256, data in held_out, data),
+    )
     if not common:
         raise UsageError(f"compare {' '.join(names)}: they were measured on different data")
     keys = [latest(known, name, common[0]) for name in names]

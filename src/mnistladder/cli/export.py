@@ -52,6 +52,7 @@ def export(
     force: Annotated[bool, typer.Option("--force", help="Replace the file if it exists.")] = False,
     seed: base.ResultSeed = 0,
     data_dir: base.DataDir = None,
+    holdout: base.OnHoldout = None,
     runs_dir: base.RunsDir = base.RUNS,
     json: base.AsJson = False,
 ) -> None:
@@ -59,7 +60,7 @@ def export(
 
     Exit code 1, and no file: it says something else than the stored networks.
     """
-    record = results.named(runs_dir, result, seed)
+    record = results.named(runs_dir, result, seed, holdout)
     path = output or Path(f"{record.rung}-seed{record.seed}.{to.value}")
     _check_target(path, force)
     source, store = base.source_of(record, data_dir), StageStore(runs_dir)

@@ -27,6 +27,7 @@ def gallery(
         Path | None, typer.Option("--dir", help="Where to write. [default: RUNG-seed-N-gallery]")
     ] = None,
     data_dir: base.DataDir = None,
+    holdout: base.OnHoldout = None,
     runs_dir: base.RunsDir = base.RUNS,
     json: base.AsJson = False,
 ) -> None:
@@ -34,7 +35,7 @@ def gallery(
     from mnistladder.report import digit_sheets, gallery, style
     from mnistladder.runs import predictions
 
-    record = results.named(runs_dir, result, seed)
+    record = results.named(runs_dir, result, seed, holdout)
     found = predictions.load(record, runs_dir, base.source_of(record, data_dir))
     folder = folder or Path(f"{record.rung}-seed-{record.seed}-gallery")
     views = gallery.views(found, picks)
@@ -81,6 +82,7 @@ def errors(
     seed: base.ResultSeed = 0,
     figure: base.FigureFile = None,
     data_dir: base.DataDir = None,
+    holdout: base.OnHoldout = None,
     runs_dir: base.RunsDir = base.RUNS,
     json: base.AsJson = False,
 ) -> None:
@@ -88,8 +90,8 @@ def errors(
     from mnistladder.report import difficulty, gallery
     from mnistladder.runs import predictions
 
-    record = results.named(runs_dir, result, seed)
-    other = results.named(runs_dir, versus, seed) if versus else None
+    record = results.named(runs_dir, result, seed, holdout)
+    other = results.named(runs_dir, versus, seed, record.data.holdout) if versus else None
     said = predictions.load(record, runs_dir, base.source_of(record, data_dir))
     pictures = gallery.every_error(said)
     if other:

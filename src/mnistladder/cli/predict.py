@@ -41,6 +41,7 @@ def predict(
     ] = None,
     seed: base.ResultSeed = 0,
     device: base.Device = "cpu",
+    holdout: base.OnHoldout = None,
     runs_dir: base.RunsDir = base.RUNS,
     json: base.AsJson = False,
 ) -> None:
@@ -53,7 +54,7 @@ def predict(
         raise UsageError("--show draws for people, --json prints for programs: give one of them")
     if figure and figure.suffix.lower() != ".png":
         raise UsageError(f"{figure}: what the network saw is written as .png")
-    record = results.named(runs_dir, result, seed)
+    record = results.named(runs_dir, result, seed, holdout)
     StageStore(runs_dir).need(record.member_keys, record)
     names, seen = _read(images)
     rows = _rows(names, _probabilities(record, runs_dir, seen, device))

@@ -59,6 +59,7 @@ def verify(
     seed: base.ResultSeed = 0,
     device: base.Device = "cpu",
     data_dir: base.DataDir = None,
+    holdout: base.OnHoldout = None,
     runs_dir: base.RunsDir = base.RUNS,
     json: base.AsJson = False,
 ) -> None:
@@ -69,9 +70,9 @@ def verify(
     if all_ == bool(result):
         raise UsageError("verify: name one result, or give --all")
     wanted = (
-        list(results.all_results(runs_dir))
+        results.on_holdout(results.all_results(runs_dir), holdout)
         if all_
-        else [results.named(runs_dir, str(result), seed)]
+        else [results.named(runs_dir, str(result), seed, holdout)]
     )
     if not wanted:
         raise UsageError(f"{runs_dir}: no results there to verify")
@@ -147,6 +148,7 @@ def reproduce(
     device: base.Device = "auto",
     jobs: base.Jobs = None,
     data_dir: base.DataDir = None,
+    holdout: base.OnHoldout = None,
     runs_dir: base.RunsDir = base.RUNS,
     json: base.AsJson = False,
     quiet: base.Quiet = False,
@@ -157,7 +159,7 @@ def reproduce(
     """
     from mnistladder.cli import climb
 
-    before = results.named(runs_dir, result, seed)
+    before = results.named(runs_dir, result, seed, holdout)
     attempt = provenance.attempt_of(before, base.source_of(before, data_dir))
     traced = _trace(attempt, StageStore(runs_dir))
     folder = provenance.fresh_folder(runs_dir, attempt)

@@ -38,8 +38,8 @@ Check = Annotated[
     ),
 ]
 TAKES = {  # by the option that chooses what is made: what may go with it
-    "html": {"rungs", "runs_dir"},
-    "curves_": {"rungs", "runs_dir", "json"},
+    "html": {"rungs", "runs_dir", "holdout"},
+    "curves_": {"rungs", "runs_dir", "holdout", "json"},
 }
 
 
@@ -55,6 +55,7 @@ def report(
     figure: base.FigureFile = None,
     html: Html = None,
     check: Check = False,
+    holdout: base.OnHoldout = None,
     runs_dir: base.RunsDir = base.RUNS,
     json: base.AsJson = False,
 ) -> None:
@@ -65,7 +66,8 @@ def report(
     if board is not None and not board.is_file():
         raise UsageError(f"{board}: no such leaderboard")
     _check_options(context)
-    records = leaderboard.load_board(board) if board else _records(runs_dir)
+    stored = leaderboard.load_board(board) if board else _records(runs_dir)
+    records = results.on_holdout(stored, holdout)
     wanted = _chosen(records, rungs)
     if html:
         _write_page(records, wanted, runs_dir, html)

@@ -16,12 +16,13 @@ import numpy as np
 
 from mnistladder import storage
 from mnistladder.data.idx import Bytes, decode_idx, encode_idx
-from mnistladder.errors import DataError
+from mnistladder.errors import DataError, UsageError
 from mnistladder.task import CLASSES, INPUT_SHAPE
 
 MNIST_DIR = Path(__file__).parent / "mnist"
 MNIST_SIZES = 60_000, 10_000
 MNIST_SHA256 = "25c98f992c005963b7428e1f38418b233c9b286cc403519287eb8063f0bcfe07"
+LEAST_IMAGES = 2  # of a split
 MAX_IMAGES = 2_000_000  # of one file; EMNIST digits has 280,000
 
 HASH_FILE = "arrays.sha256"
@@ -37,6 +38,9 @@ class Split:
 
     images: Bytes
     labels: Bytes
+
+    def __getitem__(self, part: slice) -> "Split":
+        return Split(self.images[part], self.labels[part])
 
 
 @dataclass(frozen=True)
@@ -68,15 +72,26 @@ class Dataset:
 
 @dataclass(frozen=True)
 class Source:
-    """Where a data set lies and what its hash is, so that every worker can load it."""
+    """Where a data set lies and what its hash is, so that every worker can load it.
+
+    With a holdout, the last so many training images are its test split, and the others its training
+    split. The files of the test images are then never opened.
+    """
 
     name: str
     folder: Path
     sha256: str
+    holdout: int | None = None
+
+    @property
+    def identity(self) -> dict[str, str | int]:
+        """What records say of the data."""
+        holdout = {} if self.holdout is None else {"holdout": self.holdout}
+        return {"name": self.name, "sha256": self.sha256, **holdout}
 
     def load(self) -> Dataset:
         """The data set. Raises DataError if it cannot be read or has another hash."""
-        dataset = read_folder(self.folder, self.name)
+        dataset = read_folder(self.folder, self.name, self.holdout)
         if dataset.sha256 != self.sha256:
             raise DataError(
                 f"{self.folder}: this is not the {self.name} that was expected: the SHA-256 of its "
@@ -104,12 +119,20 @@ class Source:
 
     def sizes(self) -> tuple[int, int]:
         """How many training and test images there are, counted by labels. Raises DataError."""
-        train, test = (decode_idx(*_read_file(self.folder, names[1])) for names in FILES.values())
-        return len(train), len(test)
+        train = len(self._labels("train"))
+        if self.holdout is None:
+            return train, len(self._labels("test"))
+        return first_held_out(train, self.holdout, self.name), self.holdout
 
     def test_labels(self) -> Bytes:
         """The test labels alone, because they are read fast. Raises DataError."""
-        return decode_idx(*_read_file(self.folder, FILES["test"][1]))
+        if self.holdout is None:
+            return self._labels("test")
+        train = self._labels("train")
+        return train[first_held_out(len(train), self.holdout, self.name) :]
+
+    def _labels(self, split: str) -> Bytes:
+        return decode_idx(*_read_file(self.folder, FILES[split][1]))
 
 
 def find(name: str, folder: Path | None = None) -> Source:
@@ -143,12 +166,28 @@ def write_folder(folder: Path, *splits: Split) -> None:
         storage.write(folder / labels_name, encode_idx(split.labels))
 
 
-def read_folder(folder: Path, name: str) -> Dataset:
-    """The data set in the four IDX files of a folder, gzip or not. Raises DataError."""
+def read_folder(folder: Path, name: str, holdout: int | None = None) -> Dataset:
+    """The data set in the four IDX files of a folder, gzip or not; a holdout needs two of them.
+
+    Raises DataError, or UsageError if there are too few training images for the holdout.
+    """
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder")
-    train, test = (_read_split(folder, *names) for names in FILES.values())
-    return Dataset(name, train, test)
+    train = _read_split(folder, *FILES["train"])
+    if holdout is None:
+        return Dataset(name, train, _read_split(folder, *FILES["test"]))
+    first = first_held_out(len(train.labels), holdout, name)
+    return Dataset(name, train[:first], train[first:])
+
+
+def first_held_out(train_images: int, holdout: int, name: str) -> int:
+    """The number of the first training image that is held out. Raises UsageError."""
+    if not LEAST_IMAGES <= holdout <= train_images - LEAST_IMAGES:
+        raise UsageError(
+            f"--holdout {holdout}: {name} has {train_images:,} training images; hold out at least "
+            f"{LEAST_IMAGES}, and leave at least {LEAST_IMAGES}"
+        )
+    return train_images - holdout
 
 
 def _read_split(folder: Path, images_name: str, labels_name: str) -> Split:
@@ -159,8 +198,8 @@ def _read_split(folder: Path, images_name: str, labels_name: str) -> Split:
         raise DataError(f"{where}: images of shape {images.shape[1:]}, expected {INPUT_SHAPE[1:]}")
     if labels.ndim != 1 or len(labels) != len(images):
         raise DataError(f"{where}: {len(images)} images, but {labels.size} labels")
-    if len(images) < 2:
-        raise DataError(f"{where}: {len(images)} images; at least 2 are needed")
+    if len(images) < LEAST_IMAGES:
+        raise DataError(f"{where}: {len(images)} images; at least {LEAST_IMAGES} are needed")
     if labels.max() >= CLASSES:
         where = f"{folder / labels_name}"
         raise DataError(f"{where}: a label is {labels.max()}, expected 0 to {CLASSES - 1}")

@@ -24,6 +24,11 @@ def notes(rows: list[Row]) -> list[str]:
         lines.append("Transductive: saw the test images, without their labels, while training.")
     if others := sorted({row.data for row in rows} - {"mnist"}):
         lines.append(f"Some rows are of other data than MNIST: {', '.join(others)}.")
+    if any(row.holdout for row in rows):
+        lines.append(
+            "`holdout N`: tested on the last N training images, which these networks did not train "
+            "on; the test images were not read."
+        )
     return lines + [
         f"{row.rung}: {row.verdict}; {'; '.join(reasons)}."
         for row in rows

@@ -9,6 +9,7 @@ import numpy as np
 from mnistladder.config.loading import rung_of
 from mnistladder.config.recipe import RECIPE_VERSION
 from mnistladder.data import contested
+from mnistladder.data.holdout import words
 from mnistladder.report import statistics
 from mnistladder.report.groups import group, whole_records
 from mnistladder.report.statistics import Interval
@@ -45,6 +46,7 @@ class Row:
     device: str
     device_name: str
     data: str
+    holdout: int | None  # so many training images that these results were tested on
     transductive: bool
     variant_of: str | None
     config_sha256: str
@@ -121,6 +123,7 @@ def _row(results: list[BoardRow]) -> Row:
         device="+".join(sorted({record.device for record in results})),
         device_name=last.device_name,
         data=last.data.name,
+        holdout=last.data.holdout,
         transductive=last.transductive,
         variant_of=rung_of(last.rung),
         config_sha256=last.config_sha256,
@@ -129,11 +132,12 @@ def _row(results: list[BoardRow]) -> Row:
 
 
 def _label(record: BoardRow) -> str:
-    """The rung's name, its overrides, the data if it is not MNIST, the engine if it is not ours."""
+    """The rung's name with overrides, other data than MNIST, a holdout, and an engine not ours."""
     data, engine = record.data.name, record.engine
     other_data = [f"[{data}]"] if data != "mnist" else []
     other_engine = [f"[engine {engine}]"] if engine != RECIPE_VERSION else []
-    return " ".join([record.rung, *record.overrides, *other_data, *other_engine])
+    marks = [*other_data, *words(record.data.holdout), *other_engine]
+    return " ".join([record.rung, *record.overrides, *marks])
 
 
 def _deviation(values: Sequence[float]) -> float | None:

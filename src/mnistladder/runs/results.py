@@ -1,11 +1,15 @@
 """Result records, one immutable file each, and the leaderboard that is derived from them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 from mnistladder import sealed
+from mnistladder.data.holdout import words
 from mnistladder.errors import CorruptError, UsageError
 from mnistladder.runs.records import BoardRow, ResultRecord
+
+AnyResult = TypeVar("AnyResult", bound=BoardRow)
 
 
 def result_path(runs: Path, rung: str, result_id: str) -> Path:
@@ -43,27 +47,39 @@ def order(record: BoardRow) -> tuple[str, int, str]:
     return record.rung, record.seed, record.result_id
 
 
-def named(runs: Path, reference: str, seed: int = 0) -> ResultRecord:
+def on_holdout(results: Iterable[AnyResult], holdout: int | None) -> list[AnyResult]:
+    """The results on a holdout of so many images; without a number, all."""
+    return [result for result in results if holdout in (None, result.data.holdout)]
+
+
+def named(runs: Path, reference: str, seed: int = 0, holdout: int | None = None) -> ResultRecord:
     """The one result a user means: a record's path, (the beginning of) an id, or a rung and seed.
 
-    A rung's name means the result without overrides. Raises UsageError, CorruptError.
+    A rung's name means the result without overrides and, if no holdout is asked for, one on the
+    test images before those on holdouts. Raises UsageError, CorruptError.
     """
     if reference.endswith(".json"):
-        if not Path(reference).is_file():
-            raise UsageError(f"{reference}: no such record")
-        content = _read(Path(reference))
-        if not content.keys() & {"rung", "member_keys"}:
-            raise UsageError(f"{reference}: a record, but not that of a result")
-        return ResultRecord.parse(content, reference)
-    every = list(all_results(runs))
+        return _at_path(reference, holdout)
+    every = on_holdout(all_results(runs), holdout)
     by_id = [r for r in every if len(reference) >= 4 and r.result_id.startswith(reference)]
     by_rung = [r for r in every if r.rung == reference and r.seed == seed and not r.overrides]
-    fitting = by_id or by_rung
+    fitting = by_id or [r for r in by_rung if r.data.holdout == holdout] or by_rung
     if len(fitting) == 1:
         return fitting[0]
     if fitting:
         ids = ", ".join(record.result_id for record in fitting)
         raise UsageError(f"{reference}: several results fit; name one by its id: {ids}")
-    raise UsageError(
-        f"{reference}: no such result in {runs}, with seed {seed}; see `mnistladder leaderboard`"
-    )
+    where = " ".join([f"{runs}, with seed {seed}", *words(holdout)])
+    raise UsageError(f"{reference}: no such result in {where}; see `mnistladder leaderboard`")
+
+
+def _at_path(reference: str, holdout: int | None) -> ResultRecord:
+    if not Path(reference).is_file():
+        raise UsageError(f"{reference}: no such record")
+    content = _read(Path(reference))
+    if not content.keys() & {"rung", "member_keys"}:
+        raise UsageError(f"{reference}: a record, but not that of a result")
+    record = ResultRecord.parse(content, reference)
+    if not on_holdout([record], holdout):
+        raise UsageError(f"{reference}: not a result on a holdout of {holdout:,} images")
+    return record
