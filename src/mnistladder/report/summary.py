@@ -14,6 +14,7 @@ from mnistladder.report import statistics
 from mnistladder.report.groups import group, whole_records
 from mnistladder.report.statistics import Interval
 from mnistladder.report.steps import Step, make_steps
+from mnistladder.report.tested import tested, times_tested
 from mnistladder.runs.records import BoardRow
 
 Verdict = Literal["reproduced", "better", "worse"]
@@ -51,6 +52,7 @@ class Row:
     variant_of: str | None
     config_sha256: str
     ended: str
+    tested: int | None = None  # recipes of this name with results on these test images
     step: Step | None = None
 
     @property
@@ -91,8 +93,11 @@ def make_rows(results: Iterable[BoardRow]) -> list[Row]:
     Steps are compared where the results are whole records; a board alone lacks the wrong images.
     """
     groups = group(results)
-    steps = make_steps(groups)
-    return [replace(_row(found), step=steps.get(key)) for key, found in groups.items()]
+    steps, times = make_steps(groups), times_tested(groups)
+    return [
+        replace(_row(found), step=steps.get(key), tested=tested(found[-1], times))
+        for key, found in groups.items()
+    ]
 
 
 def _row(results: list[BoardRow]) -> Row:
