@@ -14,7 +14,8 @@ from rich.text import Text
 
 from mnistladder import __version__
 from mnistladder.cli.layout import fit
-from mnistladder.data.datasets import Source, find
+from mnistladder.data.datasets import Source
+from mnistladder.data.holdout import find
 from mnistladder.errors import UsageError
 
 if TYPE_CHECKING:
@@ -65,6 +66,19 @@ DataDir = Annotated[
     typer.Option(
         "--data-dir", help="Use the four MNIST-shaped IDX files (gz or raw) of this folder instead."
     ),
+]
+Holdout = Annotated[
+    int | None,
+    typer.Option(
+        "--holdout",
+        metavar="N",
+        help="Test on the last N training images, and train on the others: to choose a recipe "
+        "without the test images.",
+    ),
+]
+OnHoldout = Annotated[
+    int | None,
+    typer.Option("--holdout", metavar="N", help="Only results on a holdout of N images."),
 ]
 ConfigReference = Annotated[
     str,
@@ -180,7 +194,7 @@ def source_of(record: "BoardRow", data_dir: Path | None) -> Source:
     name = record.data.name
     if data_dir is None and name not in [known.value for known in DataName]:
         raise UsageError(f"{record.label}: measured on a folder {name}; name it with --data-dir")
-    source = find(name, data_dir)
+    source = find(name, data_dir, record.data.holdout)
     if source.sha256 != record.data.sha256:
         raise UsageError(f"{record.label}: {data_dir or name} is not the data it was measured on")
     return source

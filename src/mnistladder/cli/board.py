@@ -8,6 +8,7 @@ import typer
 from mnistladder.cli import base
 from mnistladder.cli.base import app
 from mnistladder.data.datasets import MNIST_SHA256
+from mnistladder.data.holdout import words
 from mnistladder.errors import ExitCode, UsageError
 from mnistladder.report import statistics, tables
 from mnistladder.report.groups import group, latest
@@ -21,6 +22,7 @@ def show_leaderboard(
     rebuild: Annotated[
         bool, typer.Option("--rebuild", help="Derive it anew from the result records.")
     ] = False,
+    holdout: base.OnHoldout = None,
     runs_dir: base.RunsDir = base.RUNS,
     json: base.AsJson = False,
 ) -> None:
@@ -31,7 +33,7 @@ def show_leaderboard(
         if aside := leaderboard.rebuild_board(runs_dir).aside:
             base.complain(f"the old leaderboard was damaged; set aside as {aside}")
     board = leaderboard.load_board(runs_dir / leaderboard.BOARD)
-    _print_board(board, runs_dir, json)
+    _print_board(results.on_holdout(board, holdout), runs_dir, json)
     if not _is_whole(board, runs_dir):
         raise typer.Exit(ExitCode.CORRUPT)
 
@@ -59,7 +61,7 @@ def _print_board(board: list[BoardRow], runs_dir: Path, json: bool) -> None:
     headings = ["rung", "seed", "errors", "accuracy %", "device", "ended", "result"]
     rows = [
         [
-            " ".join([row.rung, *row.overrides]),
+            " ".join([row.rung, *row.overrides, *words(row.data.holdout)]),
             str(row.seed),
             str(row.errors),
             f"{row.accuracy:.2f}",
@@ -80,6 +82,7 @@ def _print_board(board: list[BoardRow], runs_dir: Path, json: bool) -> None:
 def compare(
     before: Annotated[str, typer.Argument(help="A rung's name, or its number.")],
     after: Annotated[str, typer.Argument(help="The rung to compare with it.")],
+    holdout: base.OnHoldout = None,
     runs_dir: base.RunsDir = base.RUNS,
     json: base.AsJson = False,
 ) -> None:
@@ -89,7 +92,7 @@ def compare(
     names = rung_names([before, after])
     if len(names) != 2:
         raise UsageError(f"compare {before} {after}: name two different rungs")
-    groups = _comparable(names, runs_dir)
+    groups = _comparable(names, runs_dir, holdout)
     masks = wrong_masks(*groups)
     if not all(masks):
         raise UsageError(f"compare {before} {after}: no test image is scored by both")
@@ -97,6 +100,7 @@ def compare(
     about = {
         "before": groups[0][0].rung,
         "after": groups[1][0].rung,
+        "holdout": groups[0][0].data.holdout,
         "n": [len(group) for group in groups],
         "images": len(masks[0][0]),
         "errors": [float(sum(map(sum, each)) / len(each)) for each in masks],
@@ -110,11 +114,17 @@ def compare(
         base.print_json(about)
     else:
         base.say_prose(tables.comparison_text(about))
+        if count := groups[0][0].data.holdout:
+            base.say(f"Measured on a holdout of {count:,} training images, not on the test images.")
 
 
-def _comparable(names: list[str], runs_dir: Path) -> list[list[ResultRecord]]:
-    """The latest results of two rungs, without overrides, on one data set: MNIST if it may be."""
-    known = group(results.stored_results(runs_dir, base.complain).records)
+def _comparable(names: list[str], runs_dir: Path, holdout: int | None) -> list[list[ResultRecord]]:
+    """The latest results of two rungs, without overrides, on one data set.
+
+    That is MNIST if it may be, and a holdout only if it must be, or is asked for.
+    """
+    stored = results.stored_results(runs_dir, base.complain).records
+    known = group(results.on_holdout(stored, holdout))
     measured = [
         {
             key.data_sha256
@@ -125,8 +135,14 @@ def _comparable(names: list[str], runs_dir: Path) -> list[list[ResultRecord]]:
     ]
     for name, data in zip(names, measured, strict=True):
         if not data:
-            raise UsageError(f"{name}: no results in {runs_dir}; get one: mnistladder run {name}")
-    common = sorted(measured[0] & measured[1], key=lambda data: (data != MNIST_SHA256, data))
+            option = "" if holdout is None else f" --holdout {holdout}"
+            command = f"mnistladder run {name}{option}"
+            raise UsageError(f"{name}: no results in {runs_dir}; get one: {command}")
+    held_out = {key.data_sha256 for key, each in known.items() if each[0].data.holdout}
+    common = sorted(
+        measured[0] & measured[1],
+        key=lambda data: (data != MNIST_SHA256, data in held_out, data),
+    )
     if not common:
         raise UsageError(f"compare {' '.join(names)}: they were measured on different data")
     keys = [latest(known, name, common[0]) for name in names]

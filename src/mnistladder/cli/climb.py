@@ -16,7 +16,7 @@ from mnistladder.cli import base, watch
 from mnistladder.cli.board_table import say_board
 from mnistladder.config.limits import check_plan
 from mnistladder.config.spec import Rung
-from mnistladder.data.datasets import find
+from mnistladder.data.holdout import find
 from mnistladder.environment import parse_device
 from mnistladder.errors import ExitCode, Terminated
 from mnistladder.ladder.attempts import Attempt
@@ -58,6 +58,7 @@ class Options:
     jobs: int | None = None
     data: str = ""
     data_dir: Path | None = None
+    holdout: int | None = None
     json: bool = False
     quiet: bool = False
     keep_going: bool = False
@@ -78,7 +79,7 @@ def plan(rungs: list[Rung], options: Options) -> Ladder:
     """The ladder of these rungs at all seeds. Raises UsageError, DataError, CorruptError."""
     parse_device(options.device)
     check_plan(rungs, len(options.seeds))
-    source = find(options.data, options.data_dir)
+    source = find(options.data, options.data_dir, options.holdout)
     attempts = [Attempt(rung, seed, source) for rung in rungs for seed in options.seeds]
     state = survey(attempts, options.runs_dir)
     largest_stack = options.largest_stack if state.missing else 1  # stored results need no device
@@ -156,19 +157,15 @@ def worker_count(ladder: Ladder, options: Options) -> int:
     return min(options.jobs or options.devices.default_jobs, max(len(ladder.missing), 1))
 
 
-def _name(attempt: Attempt) -> str:
-    return f"{attempt.rung.label} seed {attempt.seed}"
-
-
 def _failure_line(outcome: Failure) -> str:
-    return f"{_name(outcome.attempt)}: no result: {outcome.text}"
+    return f"{outcome.attempt.label}: no result: {outcome.text}"
 
 
 def _result_line(outcome: Success) -> str:
     record = outcome.record
     parameters = tables.times(record.members, f"{record.parameters:,}")
     return (
-        f"{_name(outcome.attempt)}: {record.accuracy:.2f} % "
+        f"{outcome.attempt.label}: {record.accuracy:.2f} % "
         f"({record.errors} errors of {record.test_images:,}), {parameters} parameters, "
         f"trained in {tables.duration(record.train_s)} on {record.device}"
         f"{' [stored]' if outcome.reused else ''}"
@@ -185,5 +182,6 @@ def _as_json(outcome: Success) -> dict[str, Any]:
     return {
         **{name: getattr(outcome.record, name) for name in JSON_FIELDS},
         "overrides": list(outcome.record.overrides),
+        "holdout": outcome.record.data.holdout,
         "reused": outcome.reused,
     }

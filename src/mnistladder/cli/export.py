@@ -51,6 +51,7 @@ def export(
     force: Annotated[bool, typer.Option("--force", help="Replace the file if it exists.")] = False,
     seed: base.ResultSeed = 0,
     data_dir: base.DataDir = None,
+    holdout: base.OnHoldout = None,
     runs_dir: base.RunsDir = base.RUNS,
     json: base.AsJson = False,
 ) -> None:
@@ -58,7 +59,7 @@ def export(
 
     Exit code 1, and no file: it says something else than the stored networks.
     """
-    record = results.named(runs_dir, result, seed, base.complain)
+    record = results.named(runs_dir, result, seed, base.complain, holdout)
     path = output or Path(f"{record.rung}-seed{record.seed}.{to.value}")
     outputs.check(path, force)
     source, store = base.source_of(record, data_dir), StageStore(runs_dir)

@@ -11,11 +11,15 @@ from mnistladder.errors import ExitCode, UsageError
 
 
 @app.command(name="list", epilog="Example: mnistladder list --json")
-def list_(runs_dir: base.RunsDir = base.RUNS, json: base.AsJson = False) -> None:
+def list_(
+    holdout: base.OnHoldout = None,
+    runs_dir: base.RunsDir = base.RUNS,
+    json: base.AsJson = False,
+) -> None:
     """List the rungs: what is new, parameters, epochs, published accuracy, trained or not."""
     from mnistladder.cli import rung_list
 
-    rows = rung_list.rungs(runs_dir)
+    rows = rung_list.rungs(runs_dir, holdout)
     if json:
         base.print_json(rows)
     else:

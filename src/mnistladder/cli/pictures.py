@@ -27,6 +27,7 @@ def gallery(
     ] = None,
     force: base.Force = False,
     data_dir: base.DataDir = None,
+    holdout: base.OnHoldout = None,
     runs_dir: base.RunsDir = base.RUNS,
     json: base.AsJson = False,
 ) -> None:
@@ -34,7 +35,7 @@ def gallery(
     from mnistladder.report import digit_sheets, gallery, style
     from mnistladder.runs import predictions
 
-    record = results.named(runs_dir, result, seed, base.complain)
+    record = results.named(runs_dir, result, seed, base.complain, holdout)
     found = predictions.load(record, runs_dir, base.source_of(record, data_dir))
     folder = folder or Path(f"{record.rung}-seed-{record.seed}-gallery")
     views = gallery.views(found, picks)
@@ -84,6 +85,7 @@ def errors(
     figure: base.FigureFile = None,
     force: base.Force = False,
     data_dir: base.DataDir = None,
+    holdout: base.OnHoldout = None,
     runs_dir: base.RunsDir = base.RUNS,
     json: base.AsJson = False,
 ) -> None:
@@ -91,8 +93,8 @@ def errors(
     from mnistladder.report import difficulty, gallery
     from mnistladder.runs import predictions
 
-    record = results.named(runs_dir, result, seed, base.complain)
-    other = results.named(runs_dir, versus, seed) if versus else None
+    record = results.named(runs_dir, result, seed, base.complain, holdout)
+    other = results.named(runs_dir, versus, seed, holdout=record.data.holdout) if versus else None
     said = predictions.load(record, runs_dir, base.source_of(record, data_dir))
     pictures = gallery.every_error(said)
     if other:

@@ -56,6 +56,7 @@ def predict(
     force: base.Force = False,
     seed: base.ResultSeed = 0,
     device: base.Device = "cpu",
+    holdout: base.OnHoldout = None,
     runs_dir: base.RunsDir = base.RUNS,
     json: base.AsJson = False,
 ) -> None:
@@ -72,7 +73,7 @@ def predict(
         raise UsageError(f"{figure}: what the network saw is written as .png")
     if figure:
         outputs.check(figure, force)
-    record = results.named(runs_dir, result, seed, base.complain)
+    record = results.named(runs_dir, result, seed, base.complain, holdout)
     StageStore(runs_dir).need(record.member_keys, record)
     seen, unread = _read(images)
     rows = _rows(seen, _probabilities(record, runs_dir, seen, device))

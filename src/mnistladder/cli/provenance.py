@@ -59,6 +59,7 @@ def verify(
     seed: base.ResultSeed = 0,
     device: base.Device = "cpu",
     data_dir: base.DataDir = None,
+    holdout: base.OnHoldout = None,
     runs_dir: base.RunsDir = base.RUNS,
     json: base.AsJson = False,
 ) -> None:
@@ -68,11 +69,14 @@ def verify(
     """
     if all_ == bool(result):
         raise UsageError("verify: name one result, or give --all")
-    wanted, damaged = (
+    stored, damaged = (
         results.stored_results(runs_dir, base.complain)
         if all_
-        else results.Stored([results.named(runs_dir, str(result), seed, base.complain)], {})
+        else results.Stored(
+            [results.named(runs_dir, str(result), seed, base.complain, holdout)], {}
+        )
     )
+    wanted = results.on_holdout(stored, holdout)
     if not wanted and not damaged:
         raise UsageError(f"{runs_dir}: no results there to verify")
     known: dict[str, NetworkCheck] = {}
@@ -147,6 +151,7 @@ def reproduce(
     device: base.Device = "auto",
     jobs: base.Jobs = None,
     data_dir: base.DataDir = None,
+    holdout: base.OnHoldout = None,
     runs_dir: base.RunsDir = base.RUNS,
     json: base.AsJson = False,
     quiet: base.Quiet = False,
@@ -157,7 +162,7 @@ def reproduce(
     """
     from mnistladder.cli import climb
 
-    before = results.named(runs_dir, result, seed, base.complain)
+    before = results.named(runs_dir, result, seed, base.complain, holdout)
     attempt = provenance.attempt_of(before, base.source_of(before, data_dir))
     traced = _trace(attempt, StageStore(runs_dir))
     folder = provenance.fresh_folder(runs_dir, attempt)

@@ -38,8 +38,8 @@ Check = Annotated[
     ),
 ]
 TAKES = {  # by the option that chooses what is made: what may go with it
-    "html": {"rungs", "runs_dir", "force"},
-    "curves_": {"rungs", "runs_dir", "json"},
+    "html": {"rungs", "runs_dir", "holdout", "force"},
+    "curves_": {"rungs", "runs_dir", "holdout", "json"},
 }
 
 
@@ -56,6 +56,7 @@ def report(
     html: Html = None,
     force: base.Force = False,
     check: Check = False,
+    holdout: base.OnHoldout = None,
     runs_dir: base.RunsDir = base.RUNS,
     json: base.AsJson = False,
 ) -> None:
@@ -66,7 +67,8 @@ def report(
     if board is not None and not board.is_file():
         raise UsageError(f"{board}: no such leaderboard")
     _check_options(context)
-    records, is_whole = (leaderboard.load_board(board), True) if board else _records(runs_dir)
+    stored, is_whole = (leaderboard.load_board(board), True) if board else _records(runs_dir)
+    records = results.on_holdout(stored, holdout)
     wanted = _chosen(records, rungs)
     if html:
         _write_page(records, wanted, runs_dir, html, force)

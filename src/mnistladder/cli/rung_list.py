@@ -25,9 +25,13 @@ class RungLine(TypedDict):
     done: bool
 
 
-def rungs(runs_dir: Path) -> list[RungLine]:
-    """Rungs, then variants; `done`: the board has a result of the config as it is now."""
-    done = {row.config_sha256 for row in leaderboard.load_board(runs_dir / leaderboard.BOARD)}
+def rungs(runs_dir: Path, holdout: int | None = None) -> list[RungLine]:
+    """Rungs, then variants; `done`: the board has a result of the config as it is now.
+
+    A result on a holdout counts only if that holdout is asked for.
+    """
+    board = leaderboard.load_board(runs_dir / leaderboard.BOARD)
+    done = {row.config_sha256 for row in board if row.data.holdout == holdout}
     return [
         {
             "name": rung.name,

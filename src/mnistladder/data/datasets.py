@@ -12,14 +12,15 @@ from pathlib import Path
 import numpy as np
 
 from mnistladder import storage
-from mnistladder.data.folders import FILES, locate, read_split
+from mnistladder.data.folders import FILES, locate, locate_training, read_split
 from mnistladder.data.idx import Bytes, encode_idx, read_idx
-from mnistladder.errors import DataError
+from mnistladder.errors import DataError, UsageError
 from mnistladder.task import CLASSES
 
 MNIST_DIR = Path(__file__).parent / "mnist"
 MNIST_SIZES = 60_000, 10_000
 MNIST_SHA256 = "25c98f992c005963b7428e1f38418b233c9b286cc403519287eb8063f0bcfe07"
+LEAST_IMAGES = 2  # of a split
 HASH_FILE = "arrays.sha256"
 
 
@@ -29,6 +30,9 @@ class Split:
 
     images: Bytes
     labels: Bytes
+
+    def __getitem__(self, part: slice) -> "Split":
+        return Split(self.images[part], self.labels[part])
 
 
 @dataclass(frozen=True)
@@ -60,15 +64,26 @@ class Dataset:
 
 @dataclass(frozen=True)
 class Source:
-    """Where a data set lies and what its hash is, so that every worker can load it."""
+    """Where a data set lies and what its hash is, so that every worker can load it.
+
+    With a holdout, the last so many training images are its test split, and the others its training
+    split. The files of the test images are then never opened.
+    """
 
     name: str
     folder: Path
     sha256: str
+    holdout: int | None = None
+
+    @property
+    def identity(self) -> dict[str, str | int]:
+        """What records say of the data."""
+        holdout = {} if self.holdout is None else {"holdout": self.holdout}
+        return {"name": self.name, "sha256": self.sha256, **holdout}
 
     def load(self) -> Dataset:
         """The data set. Raises DataError if it cannot be read or has another hash."""
-        dataset = read_folder(self.folder, self.name)
+        dataset = read_folder(self.folder, self.name, self.holdout)
         if dataset.sha256 != self.sha256:
             raise DataError(
                 f"{self.folder}: this is not the {self.name} that was expected: the SHA-256 of its "
@@ -96,12 +111,18 @@ class Source:
 
     def sizes(self) -> tuple[int, int]:
         """How many training and test images there are, counted by labels. Raises DataError."""
-        train, test = (read_idx(files.labels) for files in locate(self.folder))
-        return len(train), len(test)
+        if self.holdout is None:
+            train, test = (read_idx(files.labels) for files in locate(self.folder))
+            return len(train), len(test)
+        train = read_idx(locate_training(self.folder).labels)
+        return first_held_out(len(train), self.holdout, self.name), self.holdout
 
     def test_labels(self) -> Bytes:
         """The test labels alone, because they are read fast. Raises DataError."""
-        return read_idx(locate(self.folder).test.labels)
+        if self.holdout is None:
+            return read_idx(locate(self.folder).test.labels)
+        train = read_idx(locate_training(self.folder).labels)
+        return train[first_held_out(len(train), self.holdout, self.name) :]
 
 
 def find(name: str, folder: Path | None = None) -> Source:
@@ -135,12 +156,29 @@ def write_folder(folder: Path, *splits: Split) -> None:
         storage.write(folder / labels_name, encode_idx(split.labels))
 
 
-def read_folder(folder: Path, name: str) -> Dataset:
-    """The data set in the four IDX files of a folder, as `locate` finds them. Raises DataError."""
+def read_folder(folder: Path, name: str, holdout: int | None = None) -> Dataset:
+    """The data set in the IDX files of a folder; a holdout needs the two of the training images.
+
+    Raises DataError, or UsageError if there are too few training images for the holdout.
+    """
+    if holdout is not None:
+        whole = Split(*read_split(locate_training(folder)))
+        first = first_held_out(len(whole.labels), holdout, name)
+        return Dataset(name, whole[:first], whole[first:])
     train, test = (Split(*read_split(files)) for files in locate(folder))
     dataset = Dataset(name, train, test)
     _check_recorded(folder / HASH_FILE, dataset)
     return dataset
+
+
+def first_held_out(train_images: int, holdout: int, name: str) -> int:
+    """The number of the first training image that is held out. Raises UsageError."""
+    if not LEAST_IMAGES <= holdout <= train_images - LEAST_IMAGES:
+        raise UsageError(
+            f"--holdout {holdout}: {name} has {train_images:,} training images; hold out at least "
+            f"{LEAST_IMAGES}, and leave at least {LEAST_IMAGES}"
+        )
+    return train_images - holdout
 
 
 def _check_recorded(path: Path, dataset: Dataset) -> None:

@@ -42,7 +42,18 @@ class DataFiles(NamedTuple):
 
 
 def locate(folder: Path) -> DataFiles:
-    """The four files of the one data set in a folder.
+    """The four files of the one data set in a folder. Raises DataError as `_find_set`."""
+    names = _find_set(folder, ("train", "test"))
+    return DataFiles(*(_files_of(names, split) for split in FILES))
+
+
+def locate_training(folder: Path) -> SplitFiles:
+    """The two files of the training images, where the others may be missing. Raises DataError."""
+    return _files_of(_find_set(folder, ("train",)), "train")
+
+
+def _find_set(folder: Path, splits: tuple[str, ...]) -> Names:
+    """The files of the one data set in a folder that has these splits.
 
     Where the folder has none of them, it may be torchvision's root or one above its `raw`. A file
     that is not packed comes before one that is. Raises DataError if files are missing, or if
@@ -54,13 +65,14 @@ def locate(folder: Path) -> DataFiles:
         sets = [*_sets(folder)] or [names for raw in _raw_folders(folder) for names in _sets(raw)]
     except OSError as error:
         raise DataError(f"{folder}: cannot be read: {error.strerror}") from None
-    whole = [names for names in sets if len(names) == 4]
+    needed = {(split, kind) for split in splits for kind in ("images", "labels")}
+    whole = [names for names in sets if names.keys() >= needed]
     if not whole:
         raise DataError(_what_is_missing(folder, max(sets, key=len, default={})))
     if len(whole) > 1:
         shown = ", ".join(str(names["train", "images"].relative_to(folder)) for names in whole)
         raise DataError(f"{folder}: several data sets ({shown}); give a folder that has one")
-    return DataFiles(*(_files_of(whole[0], split) for split in FILES))
+    return whole[0]
 
 
 def _files_of(names: Names, split: str) -> SplitFiles:

@@ -7,6 +7,7 @@ from itertools import chain
 
 from mnistladder.config.spec import Rung
 from mnistladder.data.datasets import Source
+from mnistladder.data.holdout import words
 from mnistladder.ladder.stages import Stage, member_stages
 from mnistladder.sealed import digest
 
@@ -18,6 +19,11 @@ class Attempt:
     rung: Rung
     seed: int
     source: Source
+
+    @property
+    def label(self) -> str:
+        """What users call it, as the label of its result."""
+        return " ".join([self.rung.label, *words(self.source.holdout), f"seed {self.seed}"])
 
     @cached_property
     def levels(self) -> list[list[Stage]]:

@@ -24,10 +24,26 @@ def notes(rows: list[Row]) -> list[str]:
         lines.append("Transductive: saw the test images, without their labels, while training.")
     if others := sorted({row.data for row in rows} - {"mnist"}):
         lines.append(f"Some rows are of other data than MNIST: {', '.join(others)}.")
+    if any(row.holdout for row in rows):
+        lines.append(
+            "`holdout N`: tested on the last N training images, which these networks did not train "
+            "on; the test images were not read."
+        )
+    lines += _tested_again(rows)
     return lines + [
         f"{row.rung}: {row.verdict}; {'; '.join(reasons)}."
         for row in rows
         if row.verdict not in (None, "reproduced") and (reasons := _reasons(row))
+    ]
+
+
+def _tested_again(rows: list[Row]) -> list[str]:
+    """Which recipes were changed and tested again, so that a choice was made on the test images."""
+    often = {(row.name, row.data): row.tested for row in rows if row.tested and row.tested > 1}
+    return [
+        f"{name} was tested {times} times: {times} recipes of this name have results on the test "
+        "images. The best of them looks better than it is; choose with --holdout, and test once."
+        for (name, _), times in often.items()
     ]
 
 

@@ -9,10 +9,12 @@ import numpy as np
 from mnistladder.config.loading import rung_of
 from mnistladder.config.recipe import RECIPE_VERSION
 from mnistladder.data import contested
+from mnistladder.data.holdout import words
 from mnistladder.report import statistics
 from mnistladder.report.groups import group, whole_records
 from mnistladder.report.statistics import Interval
 from mnistladder.report.steps import Step, make_steps
+from mnistladder.report.tested import tested, times_tested
 from mnistladder.runs.records import BoardRow
 
 Verdict = Literal["reproduced", "better", "worse"]
@@ -45,10 +47,12 @@ class Row:
     device: str
     device_name: str
     data: str
+    holdout: int | None  # so many training images that these results were tested on
     transductive: bool
     variant_of: str | None
     config_sha256: str
     ended: str
+    tested: int | None = None  # recipes of this name with results on these test images
     step: Step | None = None
 
     @property
@@ -89,8 +93,11 @@ def make_rows(results: Iterable[BoardRow]) -> list[Row]:
     Steps are compared where the results are whole records; a board alone lacks the wrong images.
     """
     groups = group(results)
-    steps = make_steps(groups)
-    return [replace(_row(found), step=steps.get(key)) for key, found in groups.items()]
+    steps, times = make_steps(groups), times_tested(groups)
+    return [
+        replace(_row(found), step=steps.get(key), tested=tested(found[-1], times))
+        for key, found in groups.items()
+    ]
 
 
 def _row(results: list[BoardRow]) -> Row:
@@ -121,6 +128,7 @@ def _row(results: list[BoardRow]) -> Row:
         device="+".join(sorted({record.device for record in results})),
         device_name=last.device_name,
         data=last.data.name,
+        holdout=last.data.holdout,
         transductive=last.transductive,
         variant_of=rung_of(last.rung),
         config_sha256=last.config_sha256,
@@ -129,11 +137,12 @@ def _row(results: list[BoardRow]) -> Row:
 
 
 def _label(record: BoardRow) -> str:
-    """The rung's name, its overrides, the data if it is not MNIST, the engine if it is not ours."""
+    """The rung's name with overrides, other data than MNIST, a holdout, and an engine not ours."""
     data, engine = record.data.name, record.engine
     other_data = [f"[{data}]"] if data != "mnist" else []
     other_engine = [f"[engine {engine}]"] if engine != RECIPE_VERSION else []
-    return " ".join([record.rung, *record.overrides, *other_data, *other_engine])
+    marks = [*other_data, *words(record.data.holdout), *other_engine]
+    return " ".join([record.rung, *record.overrides, *marks])
 
 
 def _deviation(values: Sequence[float]) -> float | None:

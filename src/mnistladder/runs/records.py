@@ -11,6 +11,7 @@ from typing import Annotated, Literal, Self, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, Strict, ValidationError
 
 from mnistladder import sealed, storage
+from mnistladder.data import holdout
 from mnistladder.errors import CorruptError
 from mnistladder.sealed import SCHEMA
 
@@ -89,10 +90,11 @@ class HistoryRow(Record):
 
 
 class DataIdentity(Record):
-    """The data set that something was measured on."""
+    """The data set that something was measured on; with a holdout, a part of its training set."""
 
     name: str
     sha256: str
+    holdout: int | None = None  # the last training images that were its test images
 
 
 class GitState(Record):
@@ -210,7 +212,8 @@ class BoardRow(Sealed):
     @property
     def label(self) -> str:
         """What users call the result."""
-        return " ".join([self.rung, *self.overrides, f"seed {self.seed}"])
+        marks = holdout.words(self.data.holdout)
+        return " ".join([self.rung, *self.overrides, *marks, f"seed {self.seed}"])
 
     @property
     def where(self) -> str:

@@ -1,15 +1,17 @@
 """Result records, one immutable file each, and the leaderboard that is derived from them."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from mnistladder import sealed, storage
+from mnistladder.data.holdout import words
 from mnistladder.errors import CorruptError, UsageError
 from mnistladder.runs.records import BoardRow, ResultRecord
 
 MOST_TOLD = 5  # damaged records, each with a line of its own
+AnyResult = TypeVar("AnyResult", bound=BoardRow)
 
 
 def result_path(runs: Path, rung: str, result_id: str) -> Path:
@@ -69,20 +71,31 @@ def order(record: BoardRow) -> tuple[str, int, str]:
     return record.rung, record.seed, record.result_id
 
 
+def on_holdout(results: Iterable[AnyResult], holdout: int | None) -> list[AnyResult]:
+    """The results on a holdout of so many images; without a number, all."""
+    return [result for result in results if holdout in (None, result.data.holdout)]
+
+
 def named(
-    runs: Path, reference: str, seed: int = 0, tell: Callable[[str], None] = lambda text: None
+    runs: Path,
+    reference: str,
+    seed: int = 0,
+    tell: Callable[[str], None] = lambda text: None,
+    holdout: int | None = None,
 ) -> ResultRecord:
     """The one result a user means: a record's path, (the beginning of) an id, or a rung and seed.
 
-    A rung's name means the result without overrides. Damaged records are passed over; `tell` takes
-    a line for each. Raises UsageError, and CorruptError where a damaged one may be meant.
+    A rung's name means the result without overrides and, if no holdout is asked for, one on the
+    test images before those on holdouts. Damaged records are passed over; `tell` takes a line for
+    each. Raises UsageError, and CorruptError if a damaged one may be meant.
     """
     if reference.endswith(".json"):
-        return _from_file(Path(reference))
-    every, damaged = stored_results(runs, tell)
+        return _from_file(Path(reference), holdout)
+    stored, damaged = stored_results(runs, tell)
+    every = on_holdout(stored, holdout)
     by_id = [r for r in every if len(reference) >= 4 and r.result_id.startswith(reference)]
     by_rung = [r for r in every if r.rung == reference and r.seed == seed and not r.overrides]
-    fitting = by_id or by_rung
+    fitting = by_id or [r for r in by_rung if r.data.holdout == holdout] or by_rung
     if len(fitting) == 1:
         return fitting[0]
     if fitting:
@@ -90,16 +103,18 @@ def named(
         raise UsageError(f"{reference}: several results fit; name one by its id: {ids}")
     if damaged:
         raise CorruptError(f"{reference}: no such result among the {len(every)} that can be read")
-    raise UsageError(
-        f"{reference}: no such result in {runs}, with seed {seed}; see `mnistladder leaderboard`"
-    )
+    where = " ".join([f"{runs}, with seed {seed}", *words(holdout)])
+    raise UsageError(f"{reference}: no such result in {where}; see `mnistladder leaderboard`")
 
 
-def _from_file(path: Path) -> ResultRecord:
+def _from_file(path: Path, holdout: int | None) -> ResultRecord:
     """A record that may lie anywhere. Raises UsageError, CorruptError."""
     if not path.is_file():
         raise UsageError(f"{path}: no such record")
     content = sealed.unseal(storage.read(path, storage.Limit.RECORD), str(path))
     if not content.keys() & {"rung", "member_keys"}:
         raise UsageError(f"{path}: a record, but not that of a result")
-    return ResultRecord.parse(content, str(path))
+    record = ResultRecord.parse(content, str(path))
+    if not on_holdout([record], holdout):
+        raise UsageError(f"{path}: not a result on a holdout of {holdout:,} images")
+    return record
