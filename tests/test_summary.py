@@ -96,8 +96,8 @@ def test_step_is_from_the_rung_before_and_holm_is_over_the_ladder(ladder):
 def test_step_can_be_had_from_the_wrong_images_by_scipy(ladder):
     step = make_rows(ladder)[1].step.comparison
     counts = [[len(r.wrong_images) for r in ladder if r.rung == n] for n in RUNGS[:2]]
-    welch = stats.ttest_ind(*counts, equal_var=False)
-    assert step.fewer == pytest.approx(np.mean(counts[0]) - np.mean(counts[1]))
+    welch = stats.ttest_ind(*counts[::-1], equal_var=False)
+    assert step.difference == pytest.approx(np.mean(counts[1]) - np.mean(counts[0]))
     assert step.tests["Welch"] == pytest.approx(welch.pvalue)
     assert step.interval == pytest.approx(tuple(welch.confidence_interval()))
 
@@ -108,7 +108,7 @@ def test_variant_is_compared_with_its_rung_and_not_part_of_the_ladder(ladder):
     rows = make_rows([*ladder, *variants])
     assert [row.rung for row in rows][:3] == ["model01_linear", "model01_linear_stable", RUNGS[1]]
     assert (rows[1].variant_of, rows[1].step.rung) == ("model01_linear", "model01_linear")
-    assert rows[1].step.p == rows[1].step.comparison.p
+    assert (rows[1].step.p, rows[1].step.p_holm) == (rows[1].step.comparison.p, None)
     assert rows[2].step == make_rows(ladder)[1].step
     assert tables.cells(rows[1])[0].startswith("+ ")
 

@@ -9,9 +9,9 @@ from mnistladder.cli import base
 from mnistladder.cli.base import app
 from mnistladder.data.datasets import MNIST_SHA256
 from mnistladder.errors import UsageError
-from mnistladder.report import statistics, tables
-from mnistladder.report.groups import group, latest
-from mnistladder.report.steps import wrong_masks
+from mnistladder.report import pair
+from mnistladder.report.groups import Identity, group, latest
+from mnistladder.report.steps import p_after_holm, wrong_masks
 from mnistladder.runs import leaderboard, results
 from mnistladder.runs.records import ResultRecord
 
@@ -67,32 +67,24 @@ def compare(
     names = rung_names([before, after])
     if len(names) != 2:
         raise UsageError(f"compare {before} {after}: name two different rungs")
-    groups = _comparable(names, runs_dir)
-    masks = wrong_masks(*groups)
-    if not all(masks):
-        raise UsageError(f"compare {before} {after}: no test image is scored by both")
-    found = statistics.compare(*masks)
-    about = {
-        "before": groups[0][0].rung,
-        "after": groups[1][0].rung,
-        "n": [len(group) for group in groups],
-        "images": len(masks[0][0]),
-        "errors": [float(sum(map(sum, each)) / len(each)) for each in masks],
-        "fewer": found.fewer,
-        "interval": list(found.interval),
-        "tests": found.tests,
-        "p": found.p,
-        "seeds_needed": found.seeds_needed,
-    }
-    if json:
-        base.print_json(about)
-    else:
-        base.say_prose(tables.comparison_text(about))
-
-
-def _comparable(names: list[str], runs_dir: Path) -> list[list[ResultRecord]]:
-    """The latest results of two rungs, without overrides, on one data set: MNIST if it may be."""
     known = group(results.all_results(runs_dir))
+    keys = _comparable(names, known, runs_dir)
+    groups = [known[key] for key in keys]
+    first, second = wrong_masks(*groups)
+    if not first or not second:
+        raise UsageError(f"compare {before} {after}: no test image is scored by both")
+    p_holm = p_after_holm(known, keys[0], keys[1])
+    found = pair.make_pair((groups[0][0].rung, groups[1][0].rung), (first, second), p_holm)
+    if json:
+        base.print_json(found.plain())
+    else:
+        base.say_prose(pair.text(found))
+
+
+def _comparable(
+    names: list[str], known: dict[Identity, list[ResultRecord]], runs_dir: Path
+) -> list[Identity]:
+    """The latest results of two rungs, without overrides, on one data set: MNIST if it may be."""
     measured = [
         {
             key.data_sha256
@@ -108,4 +100,4 @@ def _comparable(names: list[str], runs_dir: Path) -> list[list[ResultRecord]]:
     if not common:
         raise UsageError(f"compare {' '.join(names)}: they were measured on different data")
     keys = [latest(known, name, common[0]) for name in names]
-    return [known[key] for key in keys if key]
+    return [key for key in keys if key]

@@ -17,7 +17,7 @@ def notes(rows: list[Row]) -> list[str]:
         f"the {len(contested.ids())} images whose label people contest.",
         "`~`: no difference shown. p is the larger of a permutation test over images and Welch's "
         "over seeds, after Holm over all steps; one seed (McNemar's test) cannot show a step. A "
-        "variant (`+`) is compared with its rung.",
+        "variant (`+`) is compared with its rung, without Holm.",
         f"Measured on {', '.join(where)}, {first if first == last else f'{first} to {last}'}.",
     ]
     if any(row.transductive for row in rows):
