@@ -55,13 +55,30 @@ def test_interval_is_students_over_seeds_and_exact_for_one_draw():
 
 @pytest.mark.parametrize(
     ("errors", "verdict"),
-    [([750, 760], "reproduced"), ([600, 610], "better"), ([900, 905], "worse")],
+    [
+        ([750, 755, 760], "reproduced"),
+        ([600, 605, 610], "better"),
+        ([900, 901, 905], "worse"),
+        ([750, 760], "too few seeds"),
+        ([756], "too few seeds"),
+        ([600, 610], "too few seeds"),
+        ([500, 700, 1000], "too few seeds"),  # the interval is wider than half of 756
+    ],
 )
 def test_verdict_is_whether_the_interval_covers_the_published_figure(errors, verdict):
     [row] = make_rows([record(seed=seed, errors=count) for seed, count in enumerate(errors)])
     assert row.verdict == verdict  # published: 756
     [row] = make_rows([record(published_accuracy=None)])
     assert row.verdict is None
+
+
+def test_overridden_config_has_no_published_figure_and_no_verdict():
+    results = [
+        record(seed=seed, errors=750 + seed, overrides=["batch_size=64"]) for seed in (0, 1, 2)
+    ]
+    [row] = make_rows(results)
+    assert (row.published_accuracy, row.published_remark, row.verdict) == (None, None, None)
+    assert tables.cells(row)[9:11] == ["-", "-"]
 
 
 def whole(rung, seed, wrong, **changes):
