@@ -176,5 +176,18 @@ def test_true_step_is_seen_and_its_interval_holds_it():
     generator = np.random.default_rng(13)
     found = statistics.compare(*(masks(6, 2000, rate, generator) for rate in (0.06, 0.03)))
     assert found.p < 0.01
-    assert found.interval[0] < 2000 * 0.03 < found.interval[1]
-    assert found.fewer == pytest.approx(2000 * 0.03, abs=15)
+    assert found.interval[0] < -2000 * 0.03 < found.interval[1]
+    assert found.difference == pytest.approx(-2000 * 0.03, abs=15)
+
+
+@pytest.mark.parametrize("seeds", [(1, 1), (1, 3), (4, 3)])
+def test_difference_is_ours_minus_the_other_and_changes_its_sign_with_the_order(seeds):
+    generator = np.random.default_rng(14)
+    worse, better = (
+        masks(count, 2000, rate, generator) for count, rate in zip(seeds, (0.2, 0.1), strict=True)
+    )
+    found, turned = statistics.compare(worse, better), statistics.compare(better, worse)
+    assert found.difference < found.interval[1] < 0
+    assert turned.difference == -found.difference
+    assert turned.interval == pytest.approx([-limit for limit in reversed(found.interval)])
+    assert turned.p == pytest.approx(found.p)

@@ -55,13 +55,30 @@ def test_interval_is_students_over_seeds_and_exact_for_one_draw():
 
 @pytest.mark.parametrize(
     ("errors", "verdict"),
-    [([750, 760], "reproduced"), ([600, 610], "better"), ([900, 905], "worse")],
+    [
+        ([750, 755, 760], "reproduced"),
+        ([600, 605, 610], "better"),
+        ([900, 901, 905], "worse"),
+        ([750, 760], "too few seeds"),
+        ([756], "too few seeds"),
+        ([600, 610], "too few seeds"),
+        ([500, 700, 1000], "too few seeds"),  # the interval is wider than half of 756
+    ],
 )
 def test_verdict_is_whether_the_interval_covers_the_published_figure(errors, verdict):
     [row] = make_rows([record(seed=seed, errors=count) for seed, count in enumerate(errors)])
     assert row.verdict == verdict  # published: 756
     [row] = make_rows([record(published_accuracy=None)])
     assert row.verdict is None
+
+
+def test_overridden_config_has_no_published_figure_and_no_verdict():
+    results = [
+        record(seed=seed, errors=750 + seed, overrides=["batch_size=64"]) for seed in (0, 1, 2)
+    ]
+    [row] = make_rows(results)
+    assert (row.published_accuracy, row.published_remark, row.verdict) == (None, None, None)
+    assert tables.cells(row)[9:11] == ["-", "-"]
 
 
 def whole(rung, seed, wrong, **changes):
@@ -96,8 +113,8 @@ def test_step_is_from_the_rung_before_and_holm_is_over_the_ladder(ladder):
 def test_step_can_be_had_from_the_wrong_images_by_scipy(ladder):
     step = make_rows(ladder)[1].step.comparison
     counts = [[len(r.wrong_images) for r in ladder if r.rung == n] for n in RUNGS[:2]]
-    welch = stats.ttest_ind(*counts, equal_var=False)
-    assert step.fewer == pytest.approx(np.mean(counts[0]) - np.mean(counts[1]))
+    welch = stats.ttest_ind(*counts[::-1], equal_var=False)
+    assert step.difference == pytest.approx(np.mean(counts[1]) - np.mean(counts[0]))
     assert step.tests["Welch"] == pytest.approx(welch.pvalue)
     assert step.interval == pytest.approx(tuple(welch.confidence_interval()))
 
@@ -108,7 +125,7 @@ def test_variant_is_compared_with_its_rung_and_not_part_of_the_ladder(ladder):
     rows = make_rows([*ladder, *variants])
     assert [row.rung for row in rows][:3] == ["model01_linear", "model01_linear_stable", RUNGS[1]]
     assert (rows[1].variant_of, rows[1].step.rung) == ("model01_linear", "model01_linear")
-    assert rows[1].step.p == rows[1].step.comparison.p
+    assert (rows[1].step.p, rows[1].step.p_holm) == (rows[1].step.comparison.p, None)
     assert rows[2].step == make_rows(ladder)[1].step
     assert tables.cells(rows[1])[0].startswith("+ ")
 

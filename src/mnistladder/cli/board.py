@@ -10,9 +10,9 @@ from mnistladder.cli.base import app
 from mnistladder.data.datasets import MNIST_SHA256
 from mnistladder.data.holdout import words
 from mnistladder.errors import ExitCode, UsageError
-from mnistladder.report import statistics, tables
-from mnistladder.report.groups import group, latest
-from mnistladder.report.steps import wrong_masks
+from mnistladder.report import pair
+from mnistladder.report.groups import Identity, group, latest
+from mnistladder.report.steps import p_after_holm, wrong_masks
 from mnistladder.runs import leaderboard, results
 from mnistladder.runs.records import BoardRow, ResultRecord
 
@@ -92,39 +92,34 @@ def compare(
     names = rung_names([before, after])
     if len(names) != 2:
         raise UsageError(f"compare {before} {after}: name two different rungs")
-    groups = _comparable(names, runs_dir, holdout)
-    masks = wrong_masks(*groups)
-    if not all(masks):
+    stored = results.stored_results(runs_dir, base.complain).records
+    known = group(results.on_holdout(stored, holdout))
+    keys = _comparable(names, known, runs_dir, holdout)
+    groups = [known[key] for key in keys]
+    first, second = wrong_masks(*groups)
+    if not first or not second:
         raise UsageError(f"compare {before} {after}: no test image is scored by both")
-    found = statistics.compare(*masks)
-    about = {
-        "before": groups[0][0].rung,
-        "after": groups[1][0].rung,
-        "holdout": groups[0][0].data.holdout,
-        "n": [len(group) for group in groups],
-        "images": len(masks[0][0]),
-        "errors": [float(sum(map(sum, each)) / len(each)) for each in masks],
-        "fewer": found.fewer,
-        "interval": list(found.interval),
-        "tests": found.tests,
-        "p": found.p,
-        "seeds_needed": found.seeds_needed,
-    }
+    p_holm = p_after_holm(known, keys[0], keys[1])
+    found = pair.make_pair((groups[0][0].rung, groups[1][0].rung), (first, second), p_holm)
+    count = groups[0][0].data.holdout
     if json:
-        base.print_json(about)
-    else:
-        base.say_prose(tables.comparison_text(about))
-        if count := groups[0][0].data.holdout:
-            base.say(f"Measured on a holdout of {count:,} training images, not on the test images.")
+        base.print_json({**found.plain(), "holdout": count})
+        return
+    base.say_prose(pair.text(found))
+    if count:
+        base.say(f"Measured on a holdout of {count:,} training images, not on the test images.")
 
 
-def _comparable(names: list[str], runs_dir: Path, holdout: int | None) -> list[list[ResultRecord]]:
+def _comparable(
+    names: list[str],
+    known: dict[Identity, list[ResultRecord]],
+    runs_dir: Path,
+    holdout: int | None,
+) -> list[Identity]:
     """The latest results of two rungs, without overrides, on one data set.
 
     That is MNIST if it may be, and a holdout only if it must be, or is asked for.
     """
-    stored = results.stored_results(runs_dir, base.complain).records
-    known = group(results.on_holdout(stored, holdout))
     measured = [
         {
             key.data_sha256
@@ -146,4 +141,4 @@ def _comparable(names: list[str], runs_dir: Path, holdout: int | None) -> list[l
     if not common:
         raise UsageError(f"compare {' '.join(names)}: they were measured on different data")
     keys = [latest(known, name, common[0]) for name in names]
-    return [known[key] for key in keys if key]
+    return [key for key in keys if key]

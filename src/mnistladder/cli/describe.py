@@ -106,7 +106,7 @@ def say_rung(rung: Rung, what: RungReport) -> None:
     _show_layers(rung.config)
     _show_phases(rung.config)
     base.say(f"\nmembers     {rung.config.members}")
-    base.say(f"published   {percent(published_of(rung.config))}")
+    base.say(f"published   {percent(published_of(rung))}")
     _show_cost(what["cost"])
 
 

@@ -6,7 +6,7 @@ from typing import TypedDict
 from mnistladder.cli import base
 from mnistladder.config import loading
 from mnistladder.config.recipe import recipe
-from mnistladder.config.spec import Config
+from mnistladder.config.spec import Rung
 from mnistladder.report import tables
 from mnistladder.runs import leaderboard
 from mnistladder.sealed import digest
@@ -39,7 +39,7 @@ def rungs(runs_dir: Path, holdout: int | None = None) -> list[RungLine]:
             "parameters": rung.config.parameters,
             "epochs": rung.config.epochs,
             "members": rung.config.members,
-            "published_accuracy": published_of(rung.config),
+            "published_accuracy": published_of(rung),
             "variant_of": loading.rung_of(rung.name),
             "done": digest(recipe(rung.config)) in done,
         }
@@ -75,5 +75,7 @@ def percent(accuracy: float | None) -> str:
     return "-" if accuracy is None else f"{accuracy:.2f} %"
 
 
-def published_of(config: Config) -> float | None:
-    return config.published.accuracy if config.published else None
+def published_of(rung: Rung) -> float | None:
+    """The published accuracy in percent; with overrides there is none, whatever the file says."""
+    published = rung.config.published
+    return published.accuracy if published and not rung.overrides else None

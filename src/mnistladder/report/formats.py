@@ -25,24 +25,28 @@ def markdown(rows: list[Row]) -> str:
 
 
 def plain(row: Row) -> dict[str, Any]:
-    """A row as JSON data; times in seconds, accuracies in percent, changes as errors fewer."""
+    """A row as JSON data; times in seconds, accuracies in percent, steps in errors."""
     fields = {name: getattr(row, name) for name in row.__dataclass_fields__ if name != "step"}
     difference = None if row.difference is None else round(row.difference, 6)
-    return {**fields, "difference": difference, "verdict": row.verdict, **_plain_step(row.step)}
+    step = row.step and _plain_step(row.step)
+    return {**fields, "difference": difference, "verdict": row.verdict, "step": step}
 
 
-def _plain_step(step: Step | None) -> dict[str, Any]:
-    if step is None:
-        return dict.fromkeys(("before", "fewer", "fewer_interval", "p", "tests", "seeds_needed"))
+STEP_FIELDS = ("before", "difference", "interval", "p", "p_holm", "tests", "seeds_needed")
+
+
+def _plain_step(step: Step) -> dict[str, Any]:
     comparison = step.comparison
-    return {
-        "before": step.rung,
-        "fewer": comparison.fewer,
-        "fewer_interval": comparison.interval,
-        "p": step.p,
-        "tests": comparison.tests,
-        "seeds_needed": comparison.seeds_needed,
-    }
+    values = (
+        step.rung,
+        comparison.difference,
+        comparison.interval,
+        comparison.p,
+        step.p_holm,
+        comparison.tests,
+        comparison.seeds_needed,
+    )
+    return dict(zip(STEP_FIELDS, values, strict=True))
 
 
 def to_json(rows: list[Row]) -> str:
@@ -51,14 +55,20 @@ def to_json(rows: list[Row]) -> str:
 
 
 def to_csv(rows: list[Row]) -> str:
-    """A line of headings, then one line for each row."""
+    """A line of headings, then one line for each row; a step is spread over several columns."""
     text = io.StringIO()
-    names = list(plain(rows[0])) if rows else ["rung"]
+    names = list(_flat(rows[0])) if rows else ["rung"]
     writer = csv.DictWriter(text, names, lineterminator="\n")
     writer.writeheader()
     for row in rows:
-        writer.writerow({name: _csv_value(value) for name, value in plain(row).items()})
+        writer.writerow({name: _csv_value(value) for name, value in _flat(row).items()})
     return text.getvalue()
+
+
+def _flat(row: Row) -> dict[str, Any]:
+    fields = plain(row)
+    step = fields.pop("step") or dict.fromkeys(STEP_FIELDS)
+    return {**fields, **{f"step_{name}": value for name, value in step.items()}}
 
 
 def _csv_value(value: Any) -> Any:

@@ -1,7 +1,7 @@
 """What a reader must know of the board's numbers, in words and bars."""
 
 from mnistladder.data import contested
-from mnistladder.report.summary import Row
+from mnistladder.report.summary import FEWEST_SEEDS, Row
 from mnistladder.report.tables import ALL_IMAGES
 
 
@@ -13,11 +13,13 @@ def notes(rows: list[Row]) -> list[str]:
         "Last epoch of every stored seed; ± is the standard deviation over n seeds. Errors count "
         "test images; train time is summed over a rung's networks and excludes evaluation.",
         "The interval is that of the mean, Student's t over seeds; `*`: of one draw, exact "
-        "binomial. Verdict: whether it covers the published figure. Uncontested: errors without "
-        f"the {len(contested.ids())} images whose label people contest.",
+        "binomial. Uncontested: errors without the "
+        f"{len(contested.ids())} images whose label people contest.",
+        "Verdict: whether the interval covers the published figure. Too few seeds: n is under "
+        f"{FEWEST_SEEDS}, or the interval is wider than half of the published errors.",
         "`~`: no difference shown. p is the larger of a permutation test over images and Welch's "
         "over seeds, after Holm over all steps; one seed (McNemar's test) cannot show a step. A "
-        "variant (`+`) is compared with its rung.",
+        "variant (`+`) is compared with its rung, without Holm.",
         f"Measured on {', '.join(where)}, {first if first == last else f'{first} to {last}'}.",
     ]
     if any(row.transductive for row in rows):
@@ -33,7 +35,7 @@ def notes(rows: list[Row]) -> list[str]:
     return lines + [
         f"{row.rung}: {row.verdict}; {'; '.join(reasons)}."
         for row in rows
-        if row.verdict not in (None, "reproduced") and (reasons := _reasons(row))
+        if row.verdict in ("better", "worse") and (reasons := _reasons(row))
     ]
 
 

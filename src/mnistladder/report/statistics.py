@@ -46,13 +46,14 @@ def prediction_interval(values: Sequence[float], level: float) -> Interval:
 
 @dataclass(frozen=True)
 class Comparison:
-    """How many errors fewer B makes than A: a mean over seeds, its interval, and p by test name.
+    """Our errors minus the other's: a mean over seeds, its interval, and p by test name.
 
-    `p` is the largest of the tests that apply: both the images and the seeds must tell. With one
-    seed of either, p speaks of these networks only; other seeds of the rungs may differ otherwise.
+    Fewer errors of ours are a negative difference. `p` is the largest of the tests that apply: both
+    the images and the seeds must show it. With one seed of either, p speaks of these networks only;
+    other seeds of the rungs may differ otherwise.
     """
 
-    fewer: float
+    difference: float
     interval: Interval
     tests: dict[str, float]
     seeds_needed: int | None  # of each, to see this difference; None where seeds are too few to say
@@ -67,28 +68,28 @@ class Comparison:
         return "Welch" in self.tests
 
 
-def compare(a: Sequence[NDArray[np.bool_]], b: Sequence[NDArray[np.bool_]]) -> Comparison:
+def compare(other: Sequence[NDArray[np.bool_]], ours: Sequence[NDArray[np.bool_]]) -> Comparison:
     """Compares two rungs by which test images each seed got wrong: a mask over images a seed.
 
     One seed each: McNemar's exact test. Otherwise a sign-flip test over images of the difference of
     error rates and, with two seeds or more of each, Welch's t test of the seeds' error counts.
     """
-    fewer = float(np.mean([m.sum() for m in a]) - np.mean([m.sum() for m in b]))
-    if len(a) == len(b) == 1:
-        p, interval = mcnemar(a[0], b[0])
-        return Comparison(fewer, interval, {"McNemar": p}, None)
-    difference = np.mean(a, axis=0) - np.mean(b, axis=0)
-    tests = {"permutation": sign_flip_p(difference)}
-    if min(len(a), len(b)) == 1:
-        half = t_quantile(np.inf) * float(np.std(difference)) * sqrt(len(difference))
-        return Comparison(fewer, (fewer - half, fewer + half), tests, None)
-    counts = [[float(mask.sum()) for mask in masks] for masks in (a, b)]
+    counts = [[float(mask.sum()) for mask in masks] for masks in (ours, other)]
+    difference = float(np.mean(counts[0]) - np.mean(counts[1]))
+    if len(ours) == len(other) == 1:
+        p, interval = mcnemar(ours[0], other[0])
+        return Comparison(difference, interval, {"McNemar": p}, None)
+    rates = np.mean(ours, axis=0) - np.mean(other, axis=0)
+    tests = {"permutation": sign_flip_p(rates)}
+    if min(len(ours), len(other)) == 1:
+        half = t_quantile(np.inf) * float(np.std(rates)) * sqrt(len(rates))
+        return Comparison(difference, (difference - half, difference + half), tests, None)
     tests["Welch"], interval = welch(*counts)
-    return Comparison(fewer, interval, tests, seeds_needed(*counts))
+    return Comparison(difference, interval, tests, seeds_needed(*counts))
 
 
 def mcnemar(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> tuple[float, Interval]:
-    """Exact two-sided p, and the interval of how many errors fewer B makes.
+    """Exact two-sided p, and the interval of A's errors minus B's.
 
     The interval is Clopper and Pearson's, given how many images only one of both got wrong.
     """

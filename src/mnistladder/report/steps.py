@@ -1,7 +1,7 @@
 """Steps: each rung compared with the rung before it, each variant with its rung."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
@@ -16,14 +16,16 @@ from mnistladder.runs.records import BoardRow, ResultRecord
 
 @dataclass(frozen=True)
 class Step:
-    """A row compared with the rung before it, or a variant with its rung.
-
-    `p` is Holm's over all steps between rungs; a variant's is its own.
-    """
+    """A row compared with the rung before it, or a variant with its rung."""
 
     rung: str
     comparison: Comparison
-    p: float
+    p_holm: float | None  # over all steps between rungs; a variant is no step of the ladder
+
+    @property
+    def p(self) -> float:
+        """The p that counts on a board of all steps: Holm's, and a variant's own."""
+        return self.comparison.p if self.p_holm is None else self.p_holm
 
     @property
     def is_significant(self) -> bool:
@@ -51,27 +53,41 @@ def make_steps(groups: Mapping[Identity, Sequence[BoardRow]]) -> dict[Identity, 
     steps: dict[Identity, Step] = {}
     for data in sorted({key.data_sha256 for key in groups}):
         main = [key for name in shipped_names() if (key := latest(groups, name, data))]
-        found = {
-            after: step
+        compared = {
+            (before, after): comparison
             for before, after in pairwise(main)
-            if (step := _step(groups, before, after))
+            if (comparison := _compare(groups, before, after))
         }
-        adjusted = statistics.holm([step.p for step in found.values()])
+        adjusted = statistics.holm([comparison.p for comparison in compared.values()])
         steps |= {
-            key: replace(step, p=p) for (key, step), p in zip(found.items(), adjusted, strict=True)
+            after: Step(before.rung, comparison, p_holm)
+            for ((before, after), comparison), p_holm in zip(
+                compared.items(), adjusted, strict=True
+            )
         }
         for name in variant_names():
-            before, after = (latest(groups, each, data) for each in (str(rung_of(name)), name))
-            if before and after and (step := _step(groups, before, after)):
-                steps[after] = step
+            rung, variant = (latest(groups, each, data) for each in (str(rung_of(name)), name))
+            if rung and variant and (comparison := _compare(groups, rung, variant)):
+                steps[variant] = Step(rung.rung, comparison, None)
     return steps
 
 
-def _step(
+def p_after_holm(
+    groups: Mapping[Identity, Sequence[BoardRow]], one: Identity, other: Identity
+) -> float | None:
+    """Holm's p of the ladder's step between both, in either order; None if there is none."""
+    steps = make_steps(groups)
+    for before, after in ((one, other), (other, one)):
+        step = steps.get(after)
+        if step and latest(groups, step.rung, after.data_sha256) == before:
+            return step.p_holm
+    return None
+
+
+def _compare(
     groups: Mapping[Identity, Sequence[BoardRow]], before: Identity, after: Identity
-) -> Step | None:
+) -> Comparison | None:
     old, new = whole_records(groups[before]), whole_records(groups[after])
     if old is None or new is None:
         return None
-    comparison = statistics.compare(*wrong_masks(old, new))
-    return Step(before.rung, comparison, comparison.p)
+    return statistics.compare(*wrong_masks(old, new))

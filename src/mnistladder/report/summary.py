@@ -17,7 +17,9 @@ from mnistladder.report.steps import Step, make_steps
 from mnistladder.report.tested import tested, times_tested
 from mnistladder.runs.records import BoardRow
 
-Verdict = Literal["reproduced", "better", "worse"]
+Verdict = Literal["reproduced", "better", "worse", "too few seeds"]
+FEWEST_SEEDS = 3  # for a verdict on a published figure
+WIDEST_INTERVAL = 0.5  # for a verdict, as a part of the published errors
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ class Row:
     uncontested_mean: float | None  # errors among images whose label nobody contests
     accuracy_mean: float
     accuracy_sd: float | None
-    published_accuracy: float | None
+    published_accuracy: float | None  # None with overrides: it is the rung's, not this config's
     published_remark: str | None
     train_s_mean: float
     device: str
@@ -64,10 +66,15 @@ class Row:
 
     @property
     def verdict(self) -> Verdict | None:
-        """Whether the interval covers the published figure, or on which side of it we are."""
+        """Whether the interval covers the published figure, or on which side of it we are.
+
+        An interval that is wide, or of few seeds, covers nearly everything: then we cannot say.
+        """
         if self.published_errors is None:
             return None
         low, high = self.errors_interval
+        if self.n < FEWEST_SEEDS or high - low > WIDEST_INTERVAL * self.published_errors:
+            return "too few seeds"
         if low <= self.published_errors <= high:
             return "reproduced"
         return "better" if self.errors_mean < self.published_errors else "worse"
@@ -122,8 +129,8 @@ def _row(results: list[BoardRow]) -> Row:
         uncontested_mean=_uncontested(results),
         accuracy_mean=round(float(np.mean(accuracies)), 6),
         accuracy_sd=_deviation(accuracies),
-        published_accuracy=last.published_accuracy,
-        published_remark=last.published_remark,
+        published_accuracy=None if last.overrides else last.published_accuracy,
+        published_remark=None if last.overrides else last.published_remark,
         train_s_mean=round(float(np.mean([record.train_s for record in results])), 3),
         device="+".join(sorted({record.device for record in results})),
         device_name=last.device_name,

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
 
 from mnistladder.config.loading import shipped_names
-from mnistladder.report import statistics
+from mnistladder.report.statistics import Interval
 from mnistladder.report.steps import Step
 from mnistladder.report.summary import Row
 
@@ -73,7 +73,7 @@ def _errors(row: Row) -> str:
 
 
 def _errors_interval(row: Row) -> str:
-    return _interval(row.errors_interval, row.errors_mean) + ("*" if row.n == 1 else "")
+    return interval_text(row.errors_interval, row.errors_mean) + ("*" if row.n == 1 else "")
 
 
 def _uncontested(row: Row) -> str:
@@ -101,7 +101,7 @@ def _step_tone(row: Row) -> Tone | None:
         return None
     if not row.step.is_significant:
         return "unclear"
-    return "better" if row.step.comparison.fewer > 0 else "worse"
+    return "better" if row.step.comparison.difference < 0 else "worse"
 
 
 ERRORS, STEP = "errors", "errors against the rung before"
@@ -131,7 +131,7 @@ def _short_errors(row: Row) -> str:
 def _short_step(row: Row) -> str:
     if row.step is None:
         return "-"
-    change = 0 - row.step.comparison.fewer
+    change = row.step.comparison.difference
     sign = "" if row.step.is_significant else "~ "
     return f"{sign}{change:+.{0 if abs(change) >= 100 else 1}f}"
 
@@ -162,43 +162,14 @@ def _from(row: Row) -> str:
 
 def step_text(step: Step) -> str:
     """The change of the mean number of errors, its interval and p; `~` if it may be chance."""
-    low, high = step.comparison.interval
-    change = _interval((0 - high, 0 - low), step.comparison.fewer)
+    change = step.comparison.difference
+    interval = interval_text(step.comparison.interval, change)
     sign = "" if step.is_significant else "~ "
-    return f"{sign}{0 - step.comparison.fewer:+.1f} [{change}], p {p_text(step.p)}{_few(step)}"
+    return f"{sign}{change:+.1f} [{interval}], p {p_text(step.p)}{_few(step)}"
 
 
 def _few(step: Step) -> str:
     return "" if step.comparison.covers_seeds else ", 1 seed"
-
-
-def comparison_text(about: dict[str, Any]) -> str:
-    """What `compare` found, in three lines."""
-    (n_before, n_after), (before, after) = about["n"], about["errors"]
-    sign, word = (1, "fewer") if about["fewer"] >= 0 else (-1, "more")
-    low, high = sorted(sign * limit for limit in about["interval"])
-    lines = [
-        f"{about['before']}: {before:.1f} errors of {about['images']:,} (n={n_before}); "
-        f"{about['after']}: {after:.1f} (n={n_after})",
-        f"{about['after']} makes {abs(about['fewer']):.1f} errors {word}, 95 % interval "
-        f"{low:+.1f} to {high:+.1f}; p {p_text(about['p'])} "
-        f"({', '.join(f'{name} {p_text(p)}' for name, p in about['tests'].items())})",
-    ]
-    lines.append(_conclusion(about["p"] < 1 - statistics.LEVEL, min(n_before, n_after)))
-    if about["seeds_needed"]:
-        lines[-1] += (
-            f" For a true difference of this size, {about['seeds_needed']} seeds each "
-            "would show it 4 times in 5."
-        )
-    return "\n".join(lines)
-
-
-def _conclusion(is_shown: bool, seeds: int) -> str:
-    if not is_shown:
-        return "~ No difference is shown."
-    if seeds == 1:
-        return "~ These networks differ; whether the rungs do, one seed cannot say."
-    return "The difference is shown."
 
 
 def p_text(p: float) -> str:
@@ -206,7 +177,8 @@ def p_text(p: float) -> str:
     return f"= {p:.3f}" if p >= 0.001 else "< 0.001"
 
 
-def _interval(interval: statistics.Interval, size: float) -> str:
+def interval_text(interval: Interval, size: float) -> str:
+    """Both limits, with a decimal where the value itself is small."""
     digits = 0 if abs(size) >= 100 else 1
     return " to ".join(f"{value:.{digits}f}" for value in interval)
 
