@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from mnistladder.data import datasets, folders, idx, labels
+from mnistladder.data.download import NAMES
 from mnistladder.data.labels import LabelMeaning
 from mnistladder.errors import DataError
 
@@ -74,3 +75,7 @@ def test_labels_file_is_blamed_with_its_labels(tmp_path, present, expected, spli
 
 def test_digits_have_no_problem():
     assert labels.label_problem(array(*range(10))) is None
+
+
+def test_every_named_data_set_says_what_its_labels_mean():
+    assert set(labels.MEANINGS) == set(NAMES)

@@ -8,10 +8,16 @@ import typer
 
 from mnistladder.cli import base
 from mnistladder.cli.base import app
-from mnistladder.data.appearance import Polarity
+from mnistladder.data.appearance import Orientation, Polarity
 from mnistladder.data.datasets import Dataset
-from mnistladder.data.labels import LabelMeaning
+from mnistladder.data.labels import MEANINGS, LabelMeaning
 from mnistladder.errors import DataError, ExitCode, UsageError
+
+ORIENTATIONS = {
+    Orientation.UPRIGHT: "upright, as MNIST's digits",
+    Orientation.TRANSPOSED: "looks transposed: rows are columns, as in EMNIST's files; "
+    "`mnistladder import-data FOLDER --to NEW --transpose` turns the images",
+}
 
 
 @app.command(epilog="Examples: mnistladder data    mnistladder data fashion_mnist --download")
@@ -150,7 +156,7 @@ def _describe_named(name: str) -> dict[str, Any]:
     from mnistladder.data import datasets
 
     try:
-        return _describe(datasets.find(name).load())
+        return {**_describe(datasets.find(name).load()), "labels": MEANINGS[name]}
     except DataError as error:
         return {"name": name, "present": False, "problem": str(error)}
 
@@ -165,6 +171,8 @@ def _describe_folder(folder: Path) -> dict[str, Any]:
 
 
 def _describe(dataset: Dataset) -> dict[str, Any]:
+    from mnistladder.data.appearance import see_orientation, see_polarity
+
     mean, std = dataset.pixel_statistics()
     return {
         "name": dataset.name,
@@ -172,6 +180,8 @@ def _describe(dataset: Dataset) -> dict[str, Any]:
         "sha256": dataset.sha256,
         "pixel_mean": mean,
         "pixel_std": std,
+        "polarity": see_polarity(dataset.train.images),
+        "orientation": see_orientation(dataset.train),
         **{
             split: {"images": len(part.labels), "class_counts": dataset.class_counts(part)}
             for split, part in (("train", dataset.train), ("test", dataset.test))
@@ -185,9 +195,14 @@ def _say_data(row: dict[str, Any]) -> None:
         return
     base.say(f"{row['name']}: arrays SHA-256 {row['sha256']}")
     base.say(f"  pixels: mean {row['pixel_mean']:.5f}, standard deviation {row['pixel_std']:.5f}")
+    polarity = row["polarity"]
+    base.say(f"  polarity: {polarity.words if polarity else 'differs, or is not clear'}")
+    if row["orientation"]:
+        base.say(f"  orientation: {ORIENTATIONS[row['orientation']]}")
+    base.say(f"  labels: {row.get('labels', '0 to 9; a folder does not say what they mean')}")
     for split in ("train", "test"):
         counts = " ".join(map(str, row[split]["class_counts"]))
-        base.say(f"  {split}: {row[split]['images']:,} images; digits 0 to 9: {counts}")
+        base.say(f"  {split}: {row[split]['images']:,} images; with the labels 0 to 9: {counts}")
     for path, packing in row.get("files", {}).items():
         base.say(f"  {path} ({packing})")
 

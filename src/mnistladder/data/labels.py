@@ -8,6 +8,15 @@ from mnistladder.data.idx import Bytes
 from mnistladder.errors import DataError
 from mnistladder.task import CLASSES
 
+# What the labels 0 to 9 of the named data sets mean.
+DIGITS = "the digits 0 to 9"
+MEANINGS = {
+    "mnist": DIGITS,
+    "qmnist": DIGITS,
+    "emnist_digits": DIGITS,
+    "fashion_mnist": "T-shirt, trousers, pullover, dress, coat, sandal, shirt, sneaker, bag, boot",
+    "kmnist": "the hiragana o, ki, su, tsu, na, ha, ma, ya, re, wo",
+}
 MOST_SHOWN = 12  # of labels that do not follow each other
 
 
