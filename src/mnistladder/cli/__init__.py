@@ -19,6 +19,7 @@ from mnistladder.cli import (
 )
 from mnistladder.cli.base import app, complain
 from mnistladder.cli.output import lost_output, make_safe
+from mnistladder.engine import faults
 from mnistladder.errors import ExitCode, Terminated, UserError
 
 __all__ = [
@@ -86,6 +87,17 @@ def _run() -> NoReturn:
     except OSError as error:
         complain(f"{error.filename or 'output'}: {error.strerror}")
         sys.exit(ExitCode.RESOURCE)
+    except (MemoryError, RuntimeError, ImportError) as error:
+        _end_by_machine(error)
+
+
+def _end_by_machine(error: Exception) -> NoReturn:
+    """Ends by what the machine lacks, with one line; any other error is a bug and goes on up."""
+    text = faults.explain(error, "--device", "close other programs, or raise this process's limit")
+    if text is None:
+        raise error
+    complain(text)
+    sys.exit(ExitCode.RESOURCE)
 
 
 def _catch_signals() -> None:

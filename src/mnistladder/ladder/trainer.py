@@ -1,10 +1,9 @@
 """Trains stages of one plan from wherever they stand to their stored end."""
 
 import math
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import torch
@@ -18,6 +17,7 @@ from mnistladder.engine.tensors import Digits, Images, load_digits
 from mnistladder.engine.train_state import TrainState, hash_weights
 from mnistladder.errors import CorruptError, DivergedError
 from mnistladder.ladder.events import EpochDone, Event, Failed, Finished, Notice, Started
+from mnistladder.ladder.running_clock import RunningClock
 from mnistladder.ladder.stages import Stage
 from mnistladder.runs.records import HistoryRow, StageRecord
 from mnistladder.runs.stage_store import Progress, StageStore, mean_probabilities
@@ -55,6 +55,7 @@ class Trainer:
     device: torch.device
     emit: Callable[[Event], None]
     second_core: SecondCore | None = None
+    clock: RunningClock = field(default_factory=RunningClock)
 
     def train(self, stages: Sequence[Stage], stacked: bool = False) -> None:
         """Trains what is missing of stages of one plan, storing each epoch, then the results.
@@ -63,7 +64,7 @@ class Trainer:
         `stacked` networks train as one; what began in a stack goes on in one, and alone the other
         way. Raises DataError and ResourceError, which end all stages not told of.
         """
-        with ExitStack() as locks:
+        with self.clock, ExitStack() as locks:
             for stage in sorted(stages, key=lambda stage: stage.key):  # one order for all
                 locks.enter_context(self._lock(stage))
             missing = [stage for stage in stages if not self.store.is_stored(stage.key)]
@@ -135,19 +136,44 @@ class Trainer:
 
     def _train_epoch(self, trainees: list[Trainee], digits: Digits) -> list[Trainee]:
         """One epoch of trainees that stand at the same one; those that failed are returned."""
-        start = time.perf_counter()
+        start = self.clock.seconds()
         trained = self._run_epoch(trainees, digits)
-        train_s = (time.perf_counter() - start) / len(trainees)
+        train_s = (self.clock.seconds() - start) / len(trainees)
         failed = list(trainees)
         for trainee, loss in zip(trainees, trained.losses, strict=True):
             with self._own_errors(trainee.stage):
-                row = _history_row(trainee, digits, loss, trained, train_s)
+                row = self._history_row(trainee, digits, loss, trained, train_s)
                 trainee.progress.history.append(row)
                 trainee.progress.checkpoint = trainee.member.save()
                 self.store.save_progress(trainee.stage.key, trainee.stage.seed, trainee.progress)
                 self.emit(EpochDone(trainee.stage.key, row))
                 failed.remove(trainee)
         return failed
+
+    def _history_row(
+        self, trainee: Trainee, digits: Digits, loss: float, trained: TrainedEpoch, train_s: float
+    ) -> HistoryRow:
+        """The row of an epoch, whose network is evaluated here. Raises DivergedError."""
+        start = self.clock.seconds()
+        trainee.probabilities = evaluate.probabilities(trainee.member.evaluated, digits.test.images)
+        score = evaluate.score(trainee.probabilities, digits.test.labels)
+        phase, _ = trainee.stage.position(trainee.epoch)
+        for kind, value in (("loss", loss), ("test loss", score.loss)):
+            if not math.isfinite(value):
+                where = f"epoch {trainee.epoch + 1}, phase {phase}"
+                raise DivergedError(f"{where}: the {kind} is {value}; lower its `lr`")
+        first, last = trained.rates[0], trained.rates[-1]
+        return HistoryRow(
+            loss=loss,
+            test_loss=score.loss,
+            test_errors=score.errors,
+            eval_s=round(self.clock.seconds() - start, 3),
+            epoch=trainee.epoch + 1,
+            phase=phase,
+            lr=first if first == last else (first, last),
+            images=trained.images,
+            train_s=round(train_s, 3),
+        )
 
     def _run_epoch(self, trainees: list[Trainee], digits: Digits) -> TrainedEpoch:
         """Trains an epoch of trainees that stand at the same one."""
@@ -174,32 +200,6 @@ def _next_together(trainees: list[Trainee]) -> list[Trainee]:
     if not first.progress.stacked:
         return [first]
     return [t for t in trainees if t.epoch == first.epoch and t.progress.stacked]
-
-
-def _history_row(
-    trainee: Trainee, digits: Digits, loss: float, trained: TrainedEpoch, train_s: float
-) -> HistoryRow:
-    """The row of an epoch, whose network is evaluated here. Raises DivergedError."""
-    start = time.perf_counter()
-    trainee.probabilities = evaluate.probabilities(trainee.member.evaluated, digits.test.images)
-    score = evaluate.score(trainee.probabilities, digits.test.labels)
-    phase, _ = trainee.stage.position(trainee.epoch)
-    for kind, value in (("loss", loss), ("test loss", score.loss)):
-        if not math.isfinite(value):
-            where = f"epoch {trainee.epoch + 1}, phase {phase}"
-            raise DivergedError(f"{where}: the {kind} is {value}; lower its `lr`")
-    first, last = trained.rates[0], trained.rates[-1]
-    return HistoryRow(
-        loss=loss,
-        test_loss=score.loss,
-        test_errors=score.errors,
-        eval_s=round(time.perf_counter() - start, 3),
-        epoch=trainee.epoch + 1,
-        phase=phase,
-        lr=first if first == last else (first, last),
-        images=trained.images,
-        train_s=round(train_s, 3),
-    )
 
 
 def _about(trainee: Trainee, digits: Digits, device: torch.device) -> dict[str, object]:

@@ -5,6 +5,7 @@ import traceback
 from contextlib import nullcontext
 from pathlib import Path
 
+from mnistladder.engine import faults
 from mnistladder.environment import parse_device
 from mnistladder.errors import ExitCode, UserError
 from mnistladder.ladder.events import Event, Failed, Finished
@@ -29,7 +30,7 @@ def run_job(job: Job, runs: Path, device: str, emit: Emit, cores: int = 1) -> No
         _train(job, StageStore(runs), device, emit_and_note, cores)
     except Exception as error:
         for key in sorted(unfinished):
-            emit(_failure(key, error))
+            emit(_failure(key, error, device, len(job.stages)))
 
 
 def _train(job: Job, store: StageStore, device: str, emit: Emit, cores: int) -> None:
@@ -44,14 +45,17 @@ def _train(job: Job, store: StageStore, device: str, emit: Emit, cores: int) -> 
         Trainer(store, chosen, emit, overlap).train(job.stages, job.stacked)
 
 
-def _failure(key: str, error: Exception) -> Failed:
-    import torch
-
+def _failure(key: str, error: Exception, device: str, networks: int) -> Failed:
+    """How a stage of a job with so many networks failed."""
     if isinstance(error, UserError):
         return Failed(key, str(error), error.exit_code)
-    if isinstance(error, torch.OutOfMemoryError | MemoryError):
-        reason = str(error).splitlines()[0] if str(error) else "no memory is left"
-        text = f"out of memory: {reason}; try a smaller batch_size"
+    if text := faults.explain(error, device, _memory_advice(networks)):
         return Failed(key, text, ExitCode.RESOURCE)
     trace = "".join(traceback.format_exception(error))  # the parent reports it, other jobs go on
     return Failed(key, f"a bug in mnistladder:\n{trace}", ExitCode.FAILED)
+
+
+def _memory_advice(networks: int) -> str:
+    """What needs less memory: first what leaves the recipe, and so the result's id, as it is."""
+    first = f"--stack {networks // 2}" if networks > 1 else "fewer --jobs"
+    return f"try {first} first, which keeps the recipe, then a smaller `batch_size`"
