@@ -61,7 +61,7 @@ def test_json_of_a_table_has_the_headings_as_keys():
     log = curves.published()["model02_normalized"]
     [table] = curves.beside_published([record("model02_normalized", [0.5, 0.25])])
     plain = curves.as_json(table)
-    assert list(plain) == ["rung", "title", "n", "epochs", "distance"]
+    assert list(plain) == ["rung", "title", "n", "epochs", "distance", "holdout"]
     assert plain["epochs"][1] == {
         "epoch": 2,
         "loss": 0.25,

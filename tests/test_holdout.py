@@ -176,6 +176,18 @@ def test_report_marks_holdouts_and_shows_only_them_if_asked(stored):
     assert len(every.splitlines()) == len(chosen.splitlines()) + 2
 
 
+def test_curves_and_page_mark_holdouts_and_show_only_them_if_asked(stored, tmp_path):
+    every, chosen = (
+        call("report", "--curves", *options, cwd=stored).stdout
+        for options in ((), ("--holdout", N))
+    )
+    assert every.count(f"[holdout {N}]: ") == chosen.count(f"[holdout {N}]: ") == 2
+    assert tuple(text.count("published accuracy") for text in (every, chosen)) == (4, 2)
+    page = tmp_path / "page.html"
+    assert call("report", "--html", page, "--holdout", N, cwd=stored).returncode == 0
+    assert f"[holdout {N}]" in page.read_text()
+
+
 def test_leaderboard_marks_holdouts_and_shows_only_them_if_asked(stored):
     every, chosen = (
         call("leaderboard", *options, cwd=stored).stdout.splitlines()

@@ -101,7 +101,9 @@ def schema() -> None:
     base.print_json(config_schema())
 
 
-@app.command(epilog="Example: mnistladder new my_rung && mnistladder run my_rung.yaml")
+@app.command(
+    epilog="Example: mnistladder new my_rung && mnistladder run my_rung.yaml --holdout 10000"
+)
 def new(
     name: Annotated[str, typer.Argument(help="Name of the rung; NAME.yaml is written here.")],
     folder: Annotated[Path, typer.Option("--dir", help="Where to write it.")] = Path(),

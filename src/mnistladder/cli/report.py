@@ -9,6 +9,7 @@ import typer
 from mnistladder.cli import base
 from mnistladder.cli.base import app
 from mnistladder.cli.board_table import say_board
+from mnistladder.data.holdout import words
 from mnistladder.errors import CorruptError, DataError, ExitCode, UsageError
 from mnistladder.report import curves, formats, notes, tables
 from mnistladder.report.groups import group
@@ -190,7 +191,7 @@ def _print_curves(records: list[BoardRow], json: bool) -> None:
         base.print_json([curves.as_json(table) for table in curve_tables])
         return
     for table in curve_tables:
-        base.say(f"{table.rung}: {table.title}")
+        base.say(f"{' '.join([table.rung, *words(table.holdout)])}: {table.title}")
         cells = [[text(epoch) for text in CURVE_CELLS] for epoch in table.epochs]
         headings = list(curves.EPOCH_HEADINGS.values())
         base.print_table(headings, cells, set(headings))

@@ -59,6 +59,7 @@ class CurveTable:
     n: int
     epochs: tuple[CurveEpoch, ...]
     distance: float | None  # of the losses; None without a log
+    holdout: int | None = None  # so many training images that the accuracy is of
 
 
 EPOCH_HEADINGS = {
@@ -110,6 +111,7 @@ def table(records: list[ResultRecord]) -> CurveTable:
             for index in range(len(loss))
         ),
         distance=distance(loss, log["loss"]),
+        holdout=records[0].data.holdout,
     )
 
 
