@@ -155,8 +155,13 @@ def make_folder(folder: Path) -> None:
 def sweep(folder: Path, name: str = "") -> None:
     """Removes temporary files of killed writers of NAME...; nobody may be writing there now."""
     for path in folder.glob(f".{name}*"):
-        if _TEMPORARY.search(path.name):
+        if is_temporary(path):
             remove(path)
+
+
+def is_temporary(path: Path) -> bool:
+    """Whether it has the name of a file that is being written, or that a killed writer left."""
+    return _TEMPORARY.search(path.name) is not None
 
 
 def remove(path: Path) -> None:
@@ -188,12 +193,10 @@ class Limit(IntEnum):
 
 
 def read(path: Path, limit: Limit) -> bytes:
-    """The whole content of a stored file. All that is stored is read here.
+    """The whole content of a stored file, without waiting: a pipe or a device is refused.
 
-    Nothing is waited for, and no more than `limit` bytes are read: a pipe, a device, a folder or a
-    larger file is refused. A link to a regular file is followed, because archives such as git-annex
-    put links in the place of files; hashes and identities hold for what it leads to.
-    Raises CorruptError.
+    A link to a regular file is followed, because archives such as git-annex put links in the place
+    of files; hash and identity hold for what it leads to. Raises CorruptError.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))

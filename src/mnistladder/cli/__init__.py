@@ -8,6 +8,7 @@ from typing import NoReturn
 
 from mnistladder.cli import (
     board,
+    check,
     export,
     inspect,
     machine,
@@ -25,6 +26,7 @@ from mnistladder.errors import ExitCode, Terminated, UserError
 __all__ = [
     "app",
     "board",
+    "check",
     "export",
     "inspect",
     "machine",

@@ -50,7 +50,9 @@ def load(record: ResultRecord, runs: Path, source: Source) -> Predictions:
     """
     published = _path(runs, record)
     predicted, confidence = (
-        _published(published) if os.path.lexists(published) else _averaged(record, StageStore(runs))
+        read_published(published)
+        if os.path.lexists(published)
+        else _averaged(record, StageStore(runs))
     )
     if storage.hash_bytes(predicted.tobytes()) != record.predictions_sha256:
         raise CorruptError(f"{record.result_id}: other predictions than its record names")
@@ -84,7 +86,8 @@ def _path(runs: Path, record: ResultRecord) -> Path:
     return runs / "predictions" / f"{record.result_id}.json"
 
 
-def _published(path: Path) -> tuple[Bytes, NDArray[np.float32]]:
+def read_published(path: Path) -> tuple[Bytes, NDArray[np.float32]]:
+    """Each test image's prediction and its probability, from one file. Raises CorruptError."""
     stored = PublishedPredictions.read(path)
     if stored.result_id != path.stem:
         raise CorruptError(f"{path}: in the wrong place: it is of result {stored.result_id}")
