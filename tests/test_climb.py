@@ -310,7 +310,7 @@ class Poisoned(Trainer):
     def _begin(self, stage, digits, stacked):
         trainee = super()._begin(stage, digits, stacked)
         if stage.seed == 1:
-            trainee.member.weights.data[0] = float("nan")
+            trainee.state.weights.data[0] = float("nan")
         return trainee
 
 

@@ -315,7 +315,7 @@ DAMAGES = {
     "no network": (lambda content: remade(content, weights_sha256="[]"), "0 weights"),
     "too many": (
         lambda content: remade(content, weights_sha256=json.dumps(["0"] * 10**6)),
-        "weights, which",
+        "weights, but",
     ),
 }
 

@@ -23,11 +23,11 @@ def probabilities(network: nn.Module, images: Tensor) -> Tensor:
     return torch.cat([network(batch.float()).softmax(1) for batch in images.split(EVALUATED)])
 
 
-def score(found: Tensor, labels: Tensor) -> Score:
+def score(probabilities: Tensor, labels: Tensor) -> Score:
     """The score of probabilities N x 10 by the labels N, on the device of both.
 
     In float32, as histories have it; results score averages in double precision, without torch.
     """
-    errors = int((found.argmax(1) != labels).sum().item())
-    of_truth = found.gather(1, labels[:, None]).clamp_min(LEAST_PROBABILITY)
+    errors = int((probabilities.argmax(1) != labels).sum().item())
+    of_truth = probabilities.gather(1, labels[:, None]).clamp_min(LEAST_PROBABILITY)
     return Score(errors, -of_truth.log().mean().item())

@@ -65,14 +65,14 @@ def check_networks(
         if stage.key in known:
             continue
         store.check_files(stage.key)
-        member = TrainState.new(stage.config, stage.seed, digits.statistics, device)
-        member.load(store.checkpoint(stage.key))
-        now = evaluate.probabilities(member.evaluated, digits.test.images).cpu().numpy()
+        state = TrainState.new(stage.config, stage.seed, digits.statistics, device)
+        state.load(store.checkpoint(stage.key))
+        now = evaluate.probabilities(state.evaluated, digits.test.images).cpu().numpy()
         stored = store.probabilities(stage.key)
         changed = int((now.argmax(1) != stored.argmax(1)).sum())
         largest = float(np.abs(now - stored).max())
         recorded = store.record(stage.key).weights_sha256
-        yield NetworkCheck(stage, changed, largest, hash_weights(member.evaluated) == recorded)
+        yield NetworkCheck(stage, changed, largest, hash_weights(state.evaluated) == recorded)
 
 
 def wrong_fields(record: ResultRecord, attempt: Attempt, store: StageStore) -> list[str]:

@@ -31,9 +31,9 @@ FROM_LAST_STAGE = (
 def make_result(attempt: Attempt, store: StageStore) -> ResultRecord:
     """The record of an attempt whose stages are all stored. Raises CorruptError, DataError."""
     final = attempt.levels[-1]
-    each = [store.probabilities(stage.key) for stage in final]
+    probabilities = [store.probabilities(stage.key) for stage in final]
     labels = attempt.source.test_labels()
-    member_errors = [int((p.argmax(1) != labels).sum()) for p in each]
+    member_errors = [int((p.argmax(1) != labels).sum()) for p in probabilities]
     records = {stage.key: store.record(stage.key) for stage in attempt.stages}
     if member_errors != [records[stage.key].test_errors for stage in final]:
         raise CorruptError(f"{store.root}: stored errors do not fit the stored probabilities")
@@ -42,7 +42,7 @@ def make_result(attempt: Attempt, store: StageStore) -> ResultRecord:
         "member_keys": [stage.key for stage in final],
         "member_seeds": [stage.seed for stage in final],
         "member_errors": member_errors,
-        **_scores(mean_probabilities(each), labels, attempt.rung.config),
+        **_scores(mean_probabilities(probabilities), labels, attempt.rung.config),
         "curve": _curve(
             [[store.history(stage.key) for stage in level] for level in attempt.levels],
             len(labels),

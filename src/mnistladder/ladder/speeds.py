@@ -34,8 +34,10 @@ class Speed(Record):
         for phase in stage.phases:
             batch, pseudo = stage.config.batch_size, phase.pseudo_per_batch
             images = epoch_size(train_images, batch, pseudo).images
-            each = self.train_s + (self.augment_s if phase.augment else 0)
-            total += phase.epochs * (images * each + test_images * self.evaluate_s + self.store_s)
+            image_s = self.train_s + (self.augment_s if phase.augment else 0)
+            total += phase.epochs * (
+                images * image_s + test_images * self.evaluate_s + self.store_s
+            )
         return total
 
 

@@ -51,13 +51,13 @@ class Network:
 
 def networks(attempts: Sequence[Attempt]) -> dict[str, Network]:
     """The network of each stage's key: that of the first rung that needs the stage."""
-    found: dict[str, Network] = {}
+    by_key: dict[str, Network] = {}
     for attempt in attempts:
         for stages in zip(*attempt.levels, strict=True):
             for stage in stages:
                 name = f"{attempt.rung.name} network {stage.seed}"
-                found.setdefault(stage.key, Network(name, stages))
-    return found
+                by_key.setdefault(stage.key, Network(name, stages))
+    return by_key
 
 
 class TensorBoards:

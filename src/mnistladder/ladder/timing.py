@@ -40,8 +40,8 @@ def measure(config: Config, networks: int, device: torch.device, runs: Path) -> 
     Raises ResourceError.
     """
     make_deterministic()
-    members = [TrainState.new(config, seed, STATISTICS, device) for seed in range(networks)]
-    joined = stacking.join(config, members)
+    states = [TrainState.new(config, seed, STATISTICS, device) for seed in range(networks)]
+    stack = stacking.join(config, states)
     loss = optim.make_loss(config)
 
     def steps(count: int) -> float:
@@ -49,37 +49,37 @@ def measure(config: Config, networks: int, device: torch.device, runs: Path) -> 
         generators = [inputs.stream(seed, "dropout", 0, device) for seed in range(networks)]
         return _seconds(
             lambda: loop.run_epoch(
-                joined, loss, [images] * networks, config.batch_size, [1e-4] * count, generators
+                stack, loss, [images] * networks, config.batch_size, [1e-4] * count, generators
             ),
             device,
         )
 
     steps(2)
     count = max(5, int(BUDGET_S / max(steps(3) / 3, 1e-5)))
-    each = steps(count) / (count * config.batch_size * networks)
+    train_s = steps(count) / (count * config.batch_size * networks)
     test = _noise(4 * EVALUATED, device).images
-    evaluate.probabilities(members[0].network, test[:EVALUATED])
-    evaluate_s = _seconds(lambda: evaluate.probabilities(members[0].network, test), device)
+    evaluate.probabilities(states[0].network, test[:EVALUATED])
+    evaluate_s = _seconds(lambda: evaluate.probabilities(states[0].network, test), device)
     return Speed(
-        train_s=each,
+        train_s=train_s,
         augment_s=_assemble_s(config, device),
         evaluate_s=evaluate_s / len(test),
-        store_s=_store_s(members[0], runs),
+        store_s=_store_s(states[0], runs),
     )
 
 
-def _store_s(member: TrainState, runs: Path) -> float:
+def _store_s(state: TrainState, runs: Path) -> float:
     """Seconds to store an epoch's end; how long a disk takes to sync differs a hundredfold."""
     storage.make_folder(runs)
     with tempfile.TemporaryDirectory(prefix=".speed-", dir=runs) as folder:
         store = StageStore(Path(folder))
-        each = list[float]()
+        seconds = list[float]()
         for epoch in range(5):
             row = EPOCH.model_copy(update={"epoch": epoch})
             start = time.perf_counter()
-            store.save_progress("speed", Progress(member.save(), [row]))
-            each.append(time.perf_counter() - start)
-    return median(each)
+            store.save_progress("speed", Progress(state.save(), [row]))
+            seconds.append(time.perf_counter() - start)
+    return median(seconds)
 
 
 def _assemble_s(config: Config, device: torch.device) -> float:

@@ -20,5 +20,5 @@ class Dropout(StackableLayer):
 
         return Module(self.p, shape)
 
-    def stacked(self, shape: Shape, members: int) -> "nn.Module":
+    def stacked(self, shape: Shape, networks: int) -> "nn.Module":
         return self.module(shape)  # the masks of each network come side by side
