@@ -122,7 +122,7 @@ def watch(source, runs, rungs, *, terminal=True, quiet=False, height=40, **conso
     )
     names = {key: f"network {key[:4]}" for key in ladder.missing}
     made = make_reporter(ladder.missing, names, 1, screen, quiet, Standing(ladder))
-    with closing(made), closing(InProcess(runs, "cpu", made)) as executor:
+    with closing(made), closing(InProcess(runs, small.CPU, made)) as executor:
         for outcome in ladder.climb(executor, made):
             made.decided(outcome)
             if terminal and not quiet:

@@ -32,7 +32,7 @@ def climb(chosen, runs):
         standing(event)
         seen.append(standing.states())
 
-    with closing(InProcess(runs, "cpu", emit)) as executor:
+    with closing(InProcess(runs, small.CPU, emit)) as executor:
         for outcome in ladder.climb(executor, emit, keep_going=True):
             standing.decided(outcome)
             seen.append(standing.states())
@@ -104,7 +104,7 @@ def test_resumed_network_counts_the_epochs_it_has(tmp_path, source):
         if isinstance(event, EpochDone):
             raise KeyboardInterrupt
 
-    with closing(InProcess(tmp_path, "cpu", stop)) as executor:
+    with closing(InProcess(tmp_path, small.CPU, stop)) as executor:
         try:
             list(ladder.climb(executor, stop))
         except KeyboardInterrupt:

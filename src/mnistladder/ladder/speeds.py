@@ -1,6 +1,7 @@
 """Speeds measured on this machine, kept in the runs folder; `timing` measures them."""
 
 from collections.abc import Iterable
+from functools import cached_property
 from pathlib import Path
 
 from mnistladder import environment, sealed, storage
@@ -8,6 +9,7 @@ from mnistladder.config.cost import OVERHEAD, multiply_adds
 from mnistladder.config.recipe import recipe
 from mnistladder.config.sizes import epoch_size
 from mnistladder.config.spec import Config
+from mnistladder.device_choice import AUTO, DeviceChoice
 from mnistladder.errors import CorruptError
 from mnistladder.ladder.stages import Stage
 from mnistladder.runs.records import BoardRow, Record, Sealed
@@ -18,7 +20,7 @@ LARGEST = 64  # networks stacked
 
 
 class Speed(Record):
-    """Seconds of one image trained, augmented, evaluated, and of an epoch's end stored.
+    """Seconds to train, augment or evaluate one image, and to store the end of an epoch.
 
     Measured by `timing.measure`.
     """
@@ -53,14 +55,19 @@ class CalibrationRecord(Sealed):
 class Calibration:
     """Speeds measured on this machine, kept in a runs folder."""
 
-    def __init__(self, runs: Path, device: str) -> None:
+    def __init__(self, runs: Path, device: DeviceChoice = AUTO) -> None:
         self.path = runs / CALIBRATION
-        kind = "gpu" if environment.parse_device(device).is_gpu else "cpu"
-        self.machine = [kind, environment.cpu_name(), environment.versions()["torch"]]
+        self.device = device
         self.speeds: dict[str, Speed] = {}
         self.start_s, self.start_mib = 0.0, 0.0  # of a process before its first stage
         if self.path.exists():
             self._load()
+
+    @cached_property
+    def machine(self) -> list[str | None]:
+        """What the speeds belong to. To decide `auto` may take seconds, so nothing asks early."""
+        kind = "gpu" if self.device.is_gpu else "cpu"
+        return [kind, environment.cpu_name(), environment.versions()["torch"]]
 
     def _load(self) -> None:
         try:
