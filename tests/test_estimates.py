@@ -67,10 +67,7 @@ DENSE_SPEED = Speed(train_s=2e-3, augment_s=0.0, evaluate_s=2e-4, store_s=0.5)
 def test_time_of_a_ladder_is_the_sum_of_its_stages_at_the_given_speeds(tmp_path, source):
     """Four stacked networks of 20 epochs at one speed, one network of 2 epochs at another."""
     ladder = Ladder(attempts(source)[:5], tmp_path, 4)
-    assert sorted(ladder.stacked_with(stage, 1) for stage in ladder.missing.values()) == [
-        1,
-        *[4] * 4,
-    ]
+    assert sorted(ladder.stack_sizes(1).values()) == [1, *[4] * 4]
     known = Calibration(tmp_path, small.CPU)
     known.add(ladder.attempts[0].rung.config, 4, TINY_SPEED)
     known.add(ladder.attempts[4].rung.config, 1, DENSE_SPEED)
@@ -88,7 +85,7 @@ def test_pseudo_labels_and_augmentation_take_their_time(tmp_path, source):
     known = Calibration(tmp_path, small.CPU)
     known.add(config, 1, TINY_SPEED)
     first = 600 * 1e-3 + 100 * 1e-4 + 0.25
-    second = 2 * (600 * 64 / 48 * 1.5e-3 + 100 * 1e-4 + 0.25)
+    second = 2 * ((600 + 13 * 16) * 1.5e-3 + 100 * 1e-4 + 0.25)
     found = estimates.estimate(ladder, 1, known, (600, 100))
     assert list(found.stages.values()) == pytest.approx([first, second])
     assert found.wall_s == pytest.approx(first + second)

@@ -48,6 +48,10 @@ def test_speed_depends_on_the_precision():
     assert network_key(small.tiny(precision="bfloat16"), 1) != network_key(small.tiny(), 1)
 
 
+def test_speed_depends_on_clipping():
+    assert network_key(small.tiny(clip_norm=1.0), 1) != network_key(small.tiny(), 1)
+
+
 def test_other_machine_knows_nothing(tmp_path, monkeypatch):
     first = Calibration(tmp_path, small.CPU)
     first.add(small.tiny(), 1, SPEED)

@@ -1,4 +1,4 @@
-"""What a config costs: multiply-adds, memory, and time by the speed measured on this machine."""
+"""What a config costs: multiply-adds and memory."""
 
 from math import prod
 

@@ -92,7 +92,7 @@ def _inputs(plan: EpochPlan, learner: Learner, images: Images) -> inputs.Epoch:
 def _layers_stream(plan: EpochPlan, seed: int, device: torch.device, alone: bool) -> Iterator[None]:
     """Puts torch's global generators, which other packages' layers draw from, at the stream.
 
-    Raises UsageError where a layer drew from them in a stack: its bits would depend on which
+    Raises UsageError if a layer drew from them in a stack: its bits would depend on which
     network comes first.
     """
     devices = [device] if device.type == "cuda" else []

@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+import safetensors.torch
 import torch
-from safetensors import torch as safetensors
 from torch import Tensor
 from torch.export import ExportedProgram
 
@@ -40,13 +40,13 @@ def to_safetensors(ensemble: Ensemble, record: Mapping[str, object]) -> bytes:
     """All weights by name; the metadata say how to build the networks, and whose they are."""
     tensors = {name: value.contiguous().clone() for name, value in ensemble.state_dict().items()}
     metadata = {name: json.dumps(record[name]) for name in DESCRIBED}
-    return safetensors.save(tensors, {**metadata, **SIGNATURE, "mnistladder": __version__})
+    return safetensors.torch.save(tensors, {**metadata, **SIGNATURE, "mnistladder": __version__})
 
 
 def load(path: Path | str) -> Ensemble:
     """The networks of a safetensors file of `mnistladder export`; nothing of it is executed.
 
-    Raises CorruptError where it cannot be read, is another file, or is not as it was written.
+    Raises CorruptError if it cannot be read, is another file, or is not as it was written.
     """
     try:
         content = Path(path).read_bytes()
@@ -82,7 +82,7 @@ def _rebuilt(content: bytes) -> Ensemble:
     if not 0 < weights * FLOAT_BYTES <= len(content):  # a line can describe more than fits memory
         raise ValueError(f"it describes {weights:,} weights, but the file is too small for them")
     ensemble = Ensemble(network.build(config.model, 0, UNFITTED) for _ in hashes)
-    ensemble.load_state_dict(safetensors.load(content))
+    ensemble.load_state_dict(safetensors.torch.load(content))
     if [hash_weights(built) for built in ensemble.networks] != hashes:
         raise ValueError("damaged: the hashes of its weights do not match")
     return ensemble
@@ -175,12 +175,6 @@ def probabilities(content: bytes, kind: str, images: np.ndarray) -> np.ndarray:
     run = READERS[kind](content)
     pixels = torch.from_numpy(images.astype(np.float32))[:, None]
     return torch.cat([run(batch) for batch in pixels.split(EVALUATED)]).numpy()
-
-
-def difference(found: np.ndarray, stored: np.ndarray) -> tuple[int, float]:
-    """Of probabilities N x 10: how many predictions differ, and the largest change of one."""
-    changed = int((found.argmax(1) != stored.argmax(1)).sum())
-    return changed, float(np.abs(found - stored).max())
 
 
 def _described(record: Mapping[str, object]) -> str:

@@ -55,7 +55,7 @@ def make_result(attempt: Attempt, store: StageStore) -> ResultRecord:
 
 
 def _identity(attempt: Attempt) -> dict[str, object]:
-    """What was climbed."""
+    """What was attempted."""
     config = attempt.rung.config
     return {
         "result_id": attempt.result_id,
@@ -100,7 +100,11 @@ def _published(attempt: Attempt) -> float | None:
 
 
 def _scores(probabilities: np.ndarray, labels: np.ndarray, config: Config) -> dict[str, object]:
-    """Errors, loss and what can be compared image by image, of averaged probabilities N x 10."""
+    """Errors, loss and what can be compared image by image, of averaged probabilities N x 10.
+
+    In double precision without torch, while `engine.evaluate.score` keeps the float32 formula of
+    histories, because `reproduce` compares their `test_loss` exactly.
+    """
     every = probabilities.argmax(1).astype(np.uint8)
     part = config.scored_slice(len(labels))
     predictions, truth = every[part], labels[part]

@@ -107,7 +107,7 @@ class Calibration:
         return next((self.speeds[key] for key in keys if key in self.speeds), None)
 
 
-KEYS = ("model", "batch_size", "loss", "optimizer", "precision", "augment")
+KEYS = ("model", "batch_size", "loss", "optimizer", "precision", "augment", "clip_norm")
 
 
 def network_key(config: Config, networks: int) -> str:
@@ -120,7 +120,7 @@ def network_key(config: Config, networks: int) -> str:
 def images_per_second(config: Config, board: Iterable[BoardRow]) -> float | None:
     """The speed of this config by results measured before, scaled from the most similar network.
 
-    None where nothing was measured yet.
+    None if nothing was measured yet.
     """
     own, wanted = digest(recipe(config)), multiply_adds(config) + OVERHEAD
     known: list[tuple[float, float]] = []

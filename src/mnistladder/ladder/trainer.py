@@ -1,4 +1,4 @@
-"""Trains stages of one plan from wherever they stand to their stored end."""
+"""Trains stages that can train as one from wherever they stand to their stored end."""
 
 import math
 import time
@@ -46,7 +46,7 @@ class Trainee:
 
 @dataclass(frozen=True)
 class Trainer:
-    """Trains stages on a device, stores them among `members` and tells each event.
+    """Trains stages on a device, stores them, and emits events.
 
     `second_core` is lent to networks on the CPU; no bit depends on it.
     """
@@ -57,11 +57,12 @@ class Trainer:
     second_core: SecondCore | None = None
 
     def train(self, stages: Sequence[Stage], stacked: bool = False) -> None:
-        """Trains what is missing of stages of one plan, storing each epoch, then the results.
+        """Trains what is missing of stages that can train as one; stores each epoch, then results.
 
-        The end of each stage is an event. What another process trains already is waited for.
-        `stacked` networks train as one; what began in a stack goes on in one, and alone the other
-        way. Raises DataError and ResourceError, which end all stages not told of.
+        The end of each stage is an event. If another process already trains a stage, this waits for
+        it. `stacked` networks train as one. A stage that began in a stack continues in one; a stage
+        that began alone continues alone. Raises DataError and ResourceError: then every unfinished
+        stage ends.
         """
         with ExitStack() as locks:
             for stage in sorted(stages, key=lambda stage: stage.key):  # one order for all
@@ -94,7 +95,7 @@ class Trainer:
 
     @contextmanager
     def _own_errors(self, stage: Stage) -> Iterator[None]:
-        """An error of this stage's own fails it, and the others go on."""
+        """An error of one stage fails only that stage."""
         try:
             yield
         except (CorruptError, DivergedError) as error:

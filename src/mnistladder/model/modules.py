@@ -161,7 +161,7 @@ class StackedBatchNorm(nn.BatchNorm2d):
     """Batch normalisation of several networks' channels, or features, side by side.
 
     A kernel rounds the channels that fill no whole vector otherwise than those that do, so a few
-    spare channels fill the last one: no network's bits then depend on how many there are. Where a
+    spare channels fill the last one: no network's bits then depend on how many there are. If a
     channel is a single value, kernels take several vectors at a time.
     """
 
