@@ -3,8 +3,8 @@
 from contextlib import nullcontext
 
 from mnistladder.config.spec import Config, Phase
-from mnistladder.device_choice import DeviceChoice
 from mnistladder.engine import inputs, loop, optim, stacking
+from mnistladder.environment import DeviceChoice
 from mnistladder.ladder.stages import member_stages
 from mnistladder.model.layers import (
     BatchNorm,

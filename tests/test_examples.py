@@ -3,7 +3,7 @@
 import pytest
 
 from mnistladder.config.loading import load_rung
-from mnistladder.device_choice import CPU
+from mnistladder.environment import CPU
 from mnistladder.ladder.attempts import Attempt
 from mnistladder.ladder.climb import Ladder, Success
 from mnistladder.ladder.executors import InProcess

@@ -5,8 +5,8 @@ import os
 import pytest
 import torch
 
-from mnistladder import device_choice
-from mnistladder.device_choice import DeviceChoice, parse_device
+from mnistladder import environment
+from mnistladder.environment import DeviceChoice, parse_device
 from mnistladder.errors import UsageError
 from mnistladder.ladder.slots import Devices, Slot, decide_devices
 
@@ -39,14 +39,14 @@ def test_named_device_is_taken_without_a_search(name):
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="a CUDA device works here")
 def test_device_file_without_a_working_driver_is_no_gpu(monkeypatch):
-    monkeypatch.setattr(device_choice, "_may_have_cuda", lambda: True)
-    assert device_choice.usable_cuda_devices.__wrapped__() == ()
-    two_files = device_choice._CUDA_PROBE.replace("torch.cuda.device_count()", "2")
-    monkeypatch.setattr(device_choice, "_CUDA_PROBE", two_files)
-    assert device_choice.usable_cuda_devices.__wrapped__() == ()
+    monkeypatch.setattr(environment, "_may_have_cuda", lambda: True)
+    assert environment.usable_cuda_devices.__wrapped__() == ()
+    two_files = environment._CUDA_PROBE.replace("torch.cuda.device_count()", "2")
+    monkeypatch.setattr(environment, "_CUDA_PROBE", two_files)
+    assert environment.usable_cuda_devices.__wrapped__() == ()
     working = two_files.replace('device=f"cuda:{number}"', "device='cpu'")
-    monkeypatch.setattr(device_choice, "_CUDA_PROBE", working)
-    assert device_choice.usable_cuda_devices.__wrapped__() == (0, 1)
+    monkeypatch.setattr(environment, "_CUDA_PROBE", working)
+    assert environment.usable_cuda_devices.__wrapped__() == (0, 1)
 
 
 def test_unknown_name_is_refused():

@@ -4,7 +4,7 @@ import pytest
 import small
 from record_data import result
 
-from mnistladder import device_choice, environment, sealed
+from mnistladder import environment, sealed
 from mnistladder.config import cost
 from mnistladder.config.loading import load_rung
 from mnistladder.config.recipe import recipe
@@ -62,7 +62,7 @@ def test_other_machine_knows_nothing(tmp_path, monkeypatch):
 
 def test_device_is_decided_only_if_there_are_speeds(tmp_path, monkeypatch):
     asked = []
-    monkeypatch.setattr(device_choice, "usable_cuda_devices", lambda: asked.append(1) or ())
+    monkeypatch.setattr(environment, "usable_cuda_devices", lambda: asked.append(1) or ())
     Calibration(tmp_path)
     assert not asked
     Calibration(tmp_path, small.CPU).save()

@@ -17,7 +17,7 @@ from mnistladder.cli.board_table import say_board
 from mnistladder.config.limits import check_plan
 from mnistladder.config.spec import Rung
 from mnistladder.data.datasets import find
-from mnistladder.device_choice import parse_device
+from mnistladder.environment import parse_device
 from mnistladder.errors import ExitCode, Terminated
 from mnistladder.ladder.attempts import Attempt
 from mnistladder.ladder.climb import Failure, Ladder, Outcome, Success

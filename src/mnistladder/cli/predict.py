@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.text import Text
 
-from mnistladder import device_choice, storage
+from mnistladder import environment, storage
 from mnistladder.cli import base
 from mnistladder.cli.base import app
 from mnistladder.errors import DataError, ExitCode, UsageError
@@ -96,7 +96,7 @@ def _probabilities(
     from mnistladder.runs import ensembles, stage_store
 
     devices.make_deterministic()
-    where = devices.choose(device_choice.parse_device(device))
+    where = devices.choose(environment.parse_device(device))
     networks = ensembles.load(record, StageStore(runs), where).networks
     digits = torch.from_numpy(np.array(seen))[:, None].to(where)
     each = [evaluate.probabilities(network, digits).cpu().numpy() for network in networks]

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from mnistladder import device_choice
+from mnistladder import environment
 from mnistladder.cli import base
 from mnistladder.cli.base import app
 from mnistladder.data.datasets import Source
@@ -103,7 +103,7 @@ def _verify(
         from mnistladder.engine import devices
 
         devices.make_deterministic()
-        chosen = devices.choose(device_choice.parse_device(device))
+        chosen = devices.choose(environment.parse_device(device))
         known |= {
             check.stage.key: check
             for check in provenance.check_networks(attempt, store, chosen, known)

@@ -5,7 +5,7 @@ import os
 import torch
 
 from mnistladder import environment
-from mnistladder.device_choice import DeviceChoice
+from mnistladder.environment import DeviceChoice
 from mnistladder.errors import ResourceError
 
 

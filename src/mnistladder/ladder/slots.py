@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from mnistladder import environment
-from mnistladder.device_choice import CPU, DeviceChoice, parse_device, usable_cuda_devices
+from mnistladder.environment import CPU, DeviceChoice, parse_device, usable_cuda_devices
 
 
 @dataclass(frozen=True)

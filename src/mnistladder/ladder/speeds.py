@@ -9,7 +9,7 @@ from mnistladder.config.cost import OVERHEAD, multiply_adds
 from mnistladder.config.recipe import recipe
 from mnistladder.config.sizes import epoch_size
 from mnistladder.config.spec import Config
-from mnistladder.device_choice import AUTO, DeviceChoice
+from mnistladder.environment import AUTO, DeviceChoice
 from mnistladder.errors import CorruptError
 from mnistladder.ladder.stages import Stage
 from mnistladder.runs.records import BoardRow, Record, Sealed

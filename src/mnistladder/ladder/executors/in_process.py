@@ -4,7 +4,7 @@ from collections import deque
 from pathlib import Path
 
 from mnistladder import environment
-from mnistladder.device_choice import DeviceChoice
+from mnistladder.environment import DeviceChoice
 from mnistladder.ladder.events import Event, Failed, Finished
 from mnistladder.ladder.executors.interface import Emit
 from mnistladder.ladder.executors.jobs import run_job

@@ -5,7 +5,7 @@ import traceback
 from contextlib import nullcontext
 from pathlib import Path
 
-from mnistladder.device_choice import DeviceChoice
+from mnistladder.environment import DeviceChoice
 from mnistladder.errors import ExitCode, UserError
 from mnistladder.ladder.events import Event, Failed, Finished
 from mnistladder.ladder.executors.interface import Emit

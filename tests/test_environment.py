@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from mnistladder import device_choice
-from mnistladder.device_choice import AUTO, CPU, DeviceChoice, parse_device
+from mnistladder import environment
 from mnistladder.engine import devices
+from mnistladder.environment import AUTO, CPU, DeviceChoice, parse_device
 from mnistladder.errors import UsageError
 
 
@@ -36,7 +36,7 @@ def test_text_that_names_no_device_is_refused(text):
     [((), CPU), ((0, 1), DeviceChoice("cuda", 0)), ((1,), DeviceChoice("cuda", 1))],
 )
 def test_auto_is_the_first_gpu_that_works_here(monkeypatch, usable, decided):
-    monkeypatch.setattr(device_choice, "usable_cuda_devices", lambda: usable)
+    monkeypatch.setattr(environment, "usable_cuda_devices", lambda: usable)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     assert AUTO.decided() == decided
     assert AUTO.is_gpu == bool(usable)
