@@ -39,24 +39,24 @@ class Job:
 
 
 def epoch(
-    members: list[TrainState], digits: Digits, config: Config, images: int, number: int
+    states: list[TrainState], digits: Digits, config: Config, images: int, number: int
 ) -> None:
     """An epoch of the first images, assembled, trained and given back as the ladder does."""
     few = tensors.Images(digits.train.images[:images], digits.train.labels[:images])
     epochs = [
         inputs.assemble_epoch(few, None, config, config.phases[0], seed, number)
-        for seed in range(len(members))
+        for seed in range(len(states))
     ]
-    joined = stacking.join(config, members)
+    stack = stacking.join(config, states)
     loop.run_epoch(
-        joined,
+        stack,
         optim.make_loss(config),
         epochs,
         config.batch_size,
         [1e-3] * -(-images // config.batch_size),
-        [inputs.stream(seed, "dropout", number) for seed in range(len(members))],
+        [inputs.stream(seed, "dropout", number) for seed in range(len(states))],
     )
-    stacking.split(joined, members)
+    stacking.split(stack, states)
 
 
 def timed(job: Job, ready: Callable[[], object], overlap: SecondCore | None) -> tuple[float, float]:
@@ -65,12 +65,12 @@ def timed(job: Job, ready: Callable[[], object], overlap: SecondCore | None) -> 
     config = load_rung(job.rung, [f"batch_size={job.batch}", f"precision={job.precision}"]).config
     with tempfile.TemporaryDirectory() as folder:
         digits = load_digits(datasets.find("mnist"), Path(folder), CPU)
-    members = [TrainState.new(config, seed, digits.statistics, CPU) for seed in range(job.stack)]
-    with overlap.lent_to(members[0]) if overlap else nullcontext():
-        epoch(members, digits, config, job.warmup * job.batch, 0)
+    states = [TrainState.new(config, seed, digits.statistics, CPU) for seed in range(job.stack)]
+    with overlap.lent_to(states[0]) if overlap else nullcontext():
+        epoch(states, digits, config, job.warmup * job.batch, 0)
         ready()
         started = time.perf_counter()
-        epoch(members, digits, config, job.steps * job.batch, 1)
+        epoch(states, digits, config, job.steps * job.batch, 1)
         return started, time.perf_counter()
 
 

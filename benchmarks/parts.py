@@ -36,7 +36,7 @@ def main() -> None:
     config = load_rung("model10_augmentation").config
     with tempfile.TemporaryDirectory() as folder:
         digits = load_digits(datasets.find("mnist"), Path(folder), CPU)
-    member = TrainState.new(config, 0, digits.statistics, CPU)
+    state = TrainState.new(config, 0, digits.statistics, CPU)
     [phase] = config.phases
 
     def assembly(augment: bool) -> float:
@@ -49,7 +49,7 @@ def main() -> None:
         return seconds(walk)
 
     plain = assembly(augment=False)
-    evaluation = seconds(lambda: evaluate.probabilities(member.network, digits.test.images))
+    evaluation = seconds(lambda: evaluate.probabilities(state.network, digits.test.images))
     json.dump(
         {
             "augmentation_s": assembly(augment=True) - plain,

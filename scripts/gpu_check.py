@@ -84,11 +84,11 @@ def train(config, networks, steps: int, device) -> list[float]:
     epochs = [inputs.assemble_epoch(data, pool, config, phase, seed, 0) for seed in seeds]
     rates = [1e-3] * -(-len(epochs[0]) // config.batch_size)
     streams = [inputs.stream(seed, "dropout", 0, device) for seed in seeds]
-    joined, loss = stacking.join(config, networks), optim.make_loss(config)
+    stack, loss = stacking.join(config, networks), optim.make_loss(config)
     losses = loop.run_epoch(
-        joined, loss, epochs, config.batch_size, rates, streams, config.clip_norm
+        stack, loss, epochs, config.batch_size, rates, streams, config.clip_norm
     )
-    stacking.split(joined, networks)
+    stacking.split(stack, networks)
     return losses.tolist()
 
 

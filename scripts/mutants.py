@@ -95,8 +95,8 @@ MUTANTS = [
     Mutant(
         "distortions stay on the CPU",
         "engine/inputs",
-        "each.to(device) for each in drawn",
-        "each for each in drawn",
+        "kind.to(device) for kind in drawn",
+        "kind for kind in drawn",
         "test_fake_cuda.py",
     ),
     Mutant(

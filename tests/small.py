@@ -4,6 +4,7 @@ from contextlib import nullcontext
 
 from mnistladder.config.spec import Config, Phase
 from mnistladder.engine import inputs, loop, optim, stacking
+from mnistladder.environment import DeviceChoice
 from mnistladder.ladder.stages import member_stages
 from mnistladder.model.layers import (
     BatchNorm,
@@ -16,6 +17,7 @@ from mnistladder.model.layers import (
     Relu,
 )
 
+CPU = DeviceChoice("cpu")
 LAYERS = (
     Normalize(),
     MaxPool(),

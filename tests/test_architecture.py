@@ -95,7 +95,7 @@ SAVING = {"save", "savefig", "savez", "dump"}  # to a path, or into memory
 OUR_OWN = {
     "style",
     "storage",
-    "safetensors",
+    "safetensors.torch",
     "yaml",
     "yaml_reader",
 }  # these give bytes or use storage

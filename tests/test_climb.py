@@ -43,9 +43,9 @@ def climb(attempts, runs, keep_going=False, jobs=None, stack=1):
     events = []
     ladder = Ladder(attempts, runs, stack)
     if jobs:
-        executor = LocalProcesses(runs, events.append, Devices(("cpu",)).slots(jobs))
+        executor = LocalProcesses(runs, events.append, Devices((small.CPU,)).slots(jobs))
     else:
-        executor = InProcess(runs, "cpu", events.append)
+        executor = InProcess(runs, small.CPU, events.append)
     with closing(executor):
         return list(ladder.climb(executor, events.append, keep_going)), events
 
@@ -159,7 +159,7 @@ def test_killed_worker_fails_its_stage_and_others_go_on(tmp_path, source):
             os.kill(killed[0].pid, signal.SIGKILL)
 
     ladder = Ladder([long, attempt(ANNEALED, source, "short")], tmp_path)
-    with closing(LocalProcesses(tmp_path, kill_once, [Slot("cpu")])) as executor:
+    with closing(LocalProcesses(tmp_path, kill_once, [Slot(small.CPU)])) as executor:
         fallen, climbed = ladder.climb(executor, lambda event: None, keep_going=True)
     assert len(killed) == 1
     assert fallen == Failure(long, "its worker process ended by SIGKILL", ExitCode.RESOURCE)
@@ -310,7 +310,7 @@ class Poisoned(Trainer):
     def _begin(self, stage, digits, stacked):
         trainee = super()._begin(stage, digits, stacked)
         if stage.seed == 1:
-            trainee.member.weights.data[0] = float("nan")
+            trainee.state.weights.data[0] = float("nan")
         return trainee
 
 

@@ -1,9 +1,11 @@
 """The device that a text names."""
 
 import pytest
+import torch
 
 from mnistladder import environment
-from mnistladder.environment import DeviceChoice, parse_device
+from mnistladder.engine import devices
+from mnistladder.environment import AUTO, CPU, DeviceChoice, parse_device
 from mnistladder.errors import UsageError
 
 
@@ -29,12 +31,16 @@ def test_text_that_names_no_device_is_refused(text):
         parse_device(text)
 
 
-@pytest.mark.parametrize(("gpus", "kind"), [(0, "cpu"), (2, "cuda")])
-def test_auto_is_decided_by_the_gpus_of_the_machine(monkeypatch, gpus, kind):
-    monkeypatch.setattr(environment, "gpu_count", lambda: gpus)
-    auto = DeviceChoice("auto")
-    assert auto.decided() == DeviceChoice(kind)
-    assert auto.is_gpu == bool(gpus)
+@pytest.mark.parametrize(
+    ("usable", "decided"),
+    [((), CPU), ((0, 1), DeviceChoice("cuda", 0)), ((1,), DeviceChoice("cuda", 1))],
+)
+def test_auto_is_the_first_gpu_that_works_here(monkeypatch, usable, decided):
+    monkeypatch.setattr(environment, "usable_cuda_devices", lambda: usable)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert AUTO.decided() == decided
+    assert AUTO.is_gpu == bool(usable)
+    assert devices.choose(AUTO) == torch.device(str(decided))
 
 
 @pytest.mark.parametrize(("text", "is_gpu"), [("cpu", False), ("cuda:1", True), ("mps", True)])

@@ -35,13 +35,13 @@ def attempts(source):
 
 def climb_seconds(ladder):
     start = time.perf_counter()
-    with closing(InProcess(ladder.runs, "cpu", lambda event: None)) as executor:
+    with closing(InProcess(ladder.runs, small.CPU, lambda event: None)) as executor:
         list(ladder.climb(executor, lambda event: None))
     return time.perf_counter() - start
 
 
 def expected_and_taken(source, runs):
-    known = Calibration(runs, "cpu")
+    known = Calibration(runs, small.CPU)
     ladder = Ladder(attempts(source), runs, 4)
     estimates.calibrate(ladder, 1, known, lambda config, n: timing.measure(config, n, CPU, runs))
     assert len(known.speeds) == 3
@@ -67,11 +67,8 @@ DENSE_SPEED = Speed(train_s=2e-3, augment_s=0.0, evaluate_s=2e-4, store_s=0.5)
 def test_time_of_a_ladder_is_the_sum_of_its_stages_at_the_given_speeds(tmp_path, source):
     """Four stacked networks of 20 epochs at one speed, one network of 2 epochs at another."""
     ladder = Ladder(attempts(source)[:5], tmp_path, 4)
-    assert sorted(ladder.stacked_with(stage, 1) for stage in ladder.missing.values()) == [
-        1,
-        *[4] * 4,
-    ]
-    known = Calibration(tmp_path, "cpu")
+    assert sorted(ladder.stack_sizes(1).values()) == [1, *[4] * 4]
+    known = Calibration(tmp_path, small.CPU)
     known.add(ladder.attempts[0].rung.config, 4, TINY_SPEED)
     known.add(ladder.attempts[4].rung.config, 1, DENSE_SPEED)
     known.start_s = 3.0
@@ -85,10 +82,10 @@ def test_pseudo_labels_and_augmentation_take_their_time(tmp_path, source):
     plan = small.phases(1, 2, pseudo_per_batch=16, augment=True)
     config = small.tiny(phases=plan, pool="test")
     ladder = Ladder([Attempt(Rung("13", config), 0, source)], tmp_path)
-    known = Calibration(tmp_path, "cpu")
+    known = Calibration(tmp_path, small.CPU)
     known.add(config, 1, TINY_SPEED)
     first = 600 * 1e-3 + 100 * 1e-4 + 0.25
-    second = 2 * (600 * 64 / 48 * 1.5e-3 + 100 * 1e-4 + 0.25)
+    second = 2 * ((600 + 13 * 16) * 1.5e-3 + 100 * 1e-4 + 0.25)
     found = estimates.estimate(ladder, 1, known, (600, 100))
     assert list(found.stages.values()) == pytest.approx([first, second])
     assert found.wall_s == pytest.approx(first + second)
@@ -97,7 +94,7 @@ def test_pseudo_labels_and_augmentation_take_their_time(tmp_path, source):
 def test_memory_is_that_of_the_largest_worker(tmp_path, source):
     ladder = Ladder(attempts(source)[:5], tmp_path, 4)
     tiny, dense = (ladder.attempts[index].rung.config for index in (0, 4))
-    known = Calibration(tmp_path, "cpu")
+    known = Calibration(tmp_path, small.CPU)
     known.add(tiny, 4, TINY_SPEED)
     known.add(dense, 1, DENSE_SPEED)
     known.start_mib = 200.0
@@ -157,8 +154,8 @@ def test_wall_time_is_shared_out_but_never_shorter_than_the_longest_chain(tmp_pa
     plan = small.phases(1, 1, pseudo_per_batch=16)
     config = small.tiny(phases=plan, pool="test")
     ladder = Ladder([Attempt(Rung("13", config), 0, source)], tmp_path)
-    known = Calibration(tmp_path, "cpu")
-    known.add(config, 1, Speed(0.01, 0.0, 0.0, 0.0))
+    known = Calibration(tmp_path, small.CPU)
+    known.add(config, 1, Speed(train_s=0.01, augment_s=0.0, evaluate_s=0.0, store_s=0.0))
     one, many = (estimates.estimate(ladder, workers, known, (600, 100)) for workers in (1, 8))
     assert one.wall_s == many.wall_s == sum(one.stages.values())  # one stage after the other
     ladder = Ladder([Attempt(Rung("2", small.tiny()), seed, source) for seed in range(8)], tmp_path)
@@ -170,6 +167,6 @@ def test_stored_stages_cost_nothing(tmp_path, source):
     ladder = Ladder([Attempt(Rung("2", small.tiny(phases=small.phases(1))), 0, source)], tmp_path)
     climb_seconds(ladder)
     again = Ladder(ladder.attempts, tmp_path)
-    known = Calibration(tmp_path, "cpu")
+    known = Calibration(tmp_path, small.CPU)
     assert estimates.is_calibrated(again, 1, known)
     assert estimates.estimate(again, 1, known, (600, 100)).stages == {}

@@ -3,6 +3,7 @@
 import pytest
 
 from mnistladder.config.loading import load_rung
+from mnistladder.environment import CPU
 from mnistladder.ladder.attempts import Attempt
 from mnistladder.ladder.climb import Ladder, Success
 from mnistladder.ladder.executors import InProcess
@@ -55,6 +56,6 @@ def test_network_written_in_yaml_alone_trains(tmp_path, source, text, parameters
     attempt = Attempt(load_rung(str(path)), 0, source)
     assert attempt.rung.config.parameters == parameters
     ladder = Ladder([attempt], tmp_path / "runs")
-    [outcome] = ladder.climb(InProcess(tmp_path / "runs", "cpu", print), print)
+    [outcome] = ladder.climb(InProcess(tmp_path / "runs", CPU, print), print)
     assert isinstance(outcome, Success)
     assert outcome.record.errors < errors, "guessing makes 230 errors of 256"

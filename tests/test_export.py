@@ -20,7 +20,7 @@ from mnistladder.config.loading import load_rung, shipped_names
 from mnistladder.config.recipe import recipe, resolved
 from mnistladder.config.sizes import EVALUATED
 from mnistladder.data import datasets
-from mnistladder.engine import export
+from mnistladder.engine import evaluate, export
 from mnistladder.engine.train_state import hash_weights, join_weights
 from mnistladder.errors import CorruptError, ExitCode, UsageError
 from mnistladder.model import layers, network
@@ -70,7 +70,7 @@ def assert_same(networks, record, kind, images):
     assert found.dtype == np.float64
     # Rung 1's logits of raw pixels are in the hundreds: rounding them changes p by 1.5e-5.
     assert found == pytest.approx(expected, abs=1e-4)
-    assert export.difference(found, expected)[0] == 0
+    assert evaluate.difference(found, expected)[0] == 0
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -315,7 +315,7 @@ DAMAGES = {
     "no network": (lambda content: remade(content, weights_sha256="[]"), "0 weights"),
     "too many": (
         lambda content: remade(content, weights_sha256=json.dumps(["0"] * 10**6)),
-        "weights, which",
+        "weights, but",
     ),
 }
 

@@ -60,7 +60,7 @@ class Told:
         self.outcome = None
 
     def run(self, attempt, runs):
-        with closing(InProcess(runs, "cpu", self.hear)) as executor:
+        with closing(InProcess(runs, small.CPU, self.hear)) as executor:
             for outcome in Ladder([attempt], runs).climb(executor, self.hear):
                 self.outcome = outcome
 

@@ -143,11 +143,11 @@ KINDS = {
 GROUP_KEYS = ("betas", "eps", "weight_decay", "momentum", "alpha", "centered", "rho")
 
 
-def plain_epoch(member, config, epoch, rates):
+def plain_epoch(state, config, epoch, rates):
     """The loop as a textbook has it, each parameter on its own."""
-    built = member.network.train()
+    built = state.network.train()
     copies = [nn.Parameter(part.detach().clone()) for part in built.parameters()]
-    group = member.optimizer.param_groups[0]
+    group = state.optimizer.param_groups[0]
     options = {k: group[k] for k in GROUP_KEYS if k in group}
     decaying, exempt = [], []
     for (name, _), copy in zip(built.named_parameters(), copies, strict=True):
@@ -171,14 +171,14 @@ def plain_epoch(member, config, epoch, rates):
     return sum(losses) / len(epoch.labels), vector(copies)
 
 
-def new_member(config):
+def new_state(config):
     return TrainState.new(config, 0, STATISTICS, torch.device("cpu"))
 
 
-def run(config, member, epoch, rates, clip_norm=None):
+def run(config, state, epoch, rates, clip_norm=None):
     """Loss, and weights after `run_epoch`."""
     loss = loop.run_epoch(
-        member,
+        state,
         optim.make_loss(config),
         [epoch],
         config.batch_size,
@@ -186,7 +186,7 @@ def run(config, member, epoch, rates, clip_norm=None):
         [inputs.stream(0, "dropout", 0)],
         clip_norm,
     )
-    return loss, vector(member.network.parameters())
+    return loss, vector(state.network.parameters())
 
 
 RATES = [1e-2 / (1 + step) for step in range(8)]
@@ -208,11 +208,11 @@ def test_run_epoch_equals_a_plain_loop(digits, optimizer):
     config = small.tiny(optimizer=optimizer, model=model)
     epoch = epoch_of(digits, config)
     epoch = Images(epoch.images[:500], epoch.labels[:500])  # the last batch is short
-    loss, weights = run(config, new_member(config), epoch, rates)
-    expected_loss, expected = plain_epoch(new_member(config), config, epoch, rates)
+    loss, weights = run(config, new_state(config), epoch, rates)
+    expected_loss, expected = plain_epoch(new_state(config), config, epoch, rates)
     assert loss.item() == pytest.approx(expected_loss.item(), rel=1e-5)
     assert (weights - expected).abs().max() < 1e-5
-    _, other = plain_epoch(new_member(config), config, epoch, rates[::-1])
+    _, other = plain_epoch(new_state(config), config, epoch, rates[::-1])
     assert (weights - other).abs().max() > 1e-3
 
 
@@ -228,12 +228,12 @@ def test_weight_decay_leaves_out_what_real_parameter_groups_leave_out(digits, op
     chosen = type(optimizer)(**{**optimizer.model_dump(), "weight_decay": 0.5, "no_decay": kinds})
     config = small.tiny(optimizer=chosen, model=model)
     epoch = epoch_of(digits, config)
-    _, weights = run(config, new_member(config), epoch, rates)
-    _, expected = plain_epoch(new_member(config), config, epoch, rates)
+    _, weights = run(config, new_state(config), epoch, rates)
+    _, expected = plain_epoch(new_state(config), config, epoch, rates)
     assert (weights - expected).abs().max() < 1e-5
     without = chosen.model_copy(update={"no_decay": () if kinds else ("bias",)})
     _, other = plain_epoch(
-        new_member(config), config.model_copy(update={"optimizer": without}), epoch, RATES
+        new_state(config), config.model_copy(update={"optimizer": without}), epoch, RATES
     )
     assert (weights - other).abs().max() > 1e-4
 
@@ -243,27 +243,27 @@ def test_run_epoch_gives_the_same_bits_each_time_and_others_with_another_dropout
     epoch = epoch_of(digits, config)
     hashes = []
     for seed in (0, 0, 1):
-        member = new_member(config)
+        state = new_state(config)
         generator = inputs.stream(seed, "dropout", 0)
-        loop.run_epoch(member, optim.make_loss(config), [epoch], 64, RATES, [generator])
-        hashes.append(hash_weights(member.network))
+        loop.run_epoch(state, optim.make_loss(config), [epoch], 64, RATES, [generator])
+        hashes.append(hash_weights(state.network))
     assert hashes[0] == hashes[1] != hashes[2]
 
 
 def test_dropout_draws_by_itself_after_an_epoch(digits):
     config = small.tiny()
-    member = new_member(config)
-    run(config, member, epoch_of(digits, config), RATES)
+    state = new_state(config)
+    run(config, state, epoch_of(digits, config), RATES)
     images = digits[0].images.float()  # more than a batch
-    assert not torch.equal(member.network(images), member.network(images))
+    assert not torch.equal(state.network(images), state.network(images))
 
 
 def test_bfloat16_learns_nearly_the_same(digits):
     """Eight significant bits: the loss is that of float32 to about 1 %, the weights are not."""
     config, epoch = small.tiny(), epoch_of(digits, small.tiny())
-    exact, weights = run(config, new_member(config), epoch, RATES)
+    exact, weights = run(config, new_state(config), epoch, RATES)
     config = small.tiny(precision="bfloat16")
-    found, others = run(config, new_member(config), epoch, RATES)
+    found, others = run(config, new_state(config), epoch, RATES)
     assert found.item() == pytest.approx(exact.item(), rel=0.02)
     assert 1e-4 < (others - weights).norm() / weights.norm() < 0.1
 
@@ -271,14 +271,14 @@ def test_bfloat16_learns_nearly_the_same(digits):
 def test_run_epoch_refuses_another_number_of_rates(digits):
     config = small.tiny()
     with pytest.raises(ValueError, match="zip"):
-        run(config, new_member(config), epoch_of(digits, config), RATES[1:])
+        run(config, new_state(config), epoch_of(digits, config), RATES[1:])
 
 
 def change_after_one_step(digits, clip_norm):
     config = small.tiny(optimizer=Sgd(), batch_size=512)
-    member = new_member(config)
-    before = vector(member.network.parameters())
-    _, after = run(config, member, epoch_of(digits, config), [1.0], clip_norm)
+    state = new_state(config)
+    before = vector(state.network.parameters())
+    _, after = run(config, state, epoch_of(digits, config), [1.0], clip_norm)
     return (after - before).norm().item()
 
 
@@ -289,8 +289,8 @@ def test_clip_norm_bounds_the_gradient(digits):
     assert change_after_one_step(digits, 1e3) == pytest.approx(free)
 
 
-@pytest.mark.parametrize("members", [1, 3])
-def test_epoch_asks_no_value_of_the_device(digits, members):
+@pytest.mark.parametrize("networks", [1, 3])
+def test_epoch_asks_no_value_of_the_device(digits, networks):
     """On torch's meta device no value can be read: a GPU would never be waited for."""
     config = small.tiny(
         augment=Augment(rotate_deg=10),
@@ -300,10 +300,10 @@ def test_epoch_asks_no_value_of_the_device(digits, members):
         model=tuple(layer for layer in small.LAYERS if not isinstance(layer, Dropout)),
     )
     meta = torch.device("meta")
-    networks = [TrainState.new(config, seed, STATISTICS, meta) for seed in range(members)]
+    states = [TrainState.new(config, seed, STATISTICS, meta) for seed in range(networks)]
     images = [Images(split.images.to(meta), split.labels.to(meta)) for split in digits]
-    epochs = [inputs.assemble_epoch(*images, config, config.phases[1], 0, 0) for _ in networks]
-    whole = stacking.join(config, networks)
+    epochs = [inputs.assemble_epoch(*images, config, config.phases[1], 0, 0) for _ in states]
+    whole = stacking.join(config, states)
     whole.optimizer.param_groups[0]["fused"] = False  # the fused one has no meta kernel
     loss = loop.run_epoch(
         whole,
@@ -311,9 +311,9 @@ def test_epoch_asks_no_value_of_the_device(digits, members):
         epochs,
         config.batch_size,
         [1e-3] * -(-len(epochs[0]) // config.batch_size),
-        [inputs.stream(seed, "dropout", 0) for seed in range(members)],
+        [inputs.stream(seed, "dropout", 0) for seed in range(networks)],
         clip_norm=1.0,
     )
-    assert (loss.device, loss.shape) == (meta, (members,))
+    assert (loss.device, loss.shape) == (meta, (networks,))
     with pytest.raises(RuntimeError, match="meta"):
         loss[0].item()

@@ -125,11 +125,11 @@ def test_optimizer_without_build_is_a_mistake_of_its_author():
         (["norm"], {"07_batchnorm.weight", "07_batchnorm.bias"}),
     ],
 )
-@pytest.mark.parametrize("members", [1, 3])
-def test_parameters_without_decay_are_those_of_the_kinds(kinds, expected, members):
+@pytest.mark.parametrize("networks", [1, 3])
+def test_parameters_without_decay_are_those_of_the_kinds(kinds, expected, networks):
     built = network.build(small.LAYERS, 0, (33.3, 78.6))
-    if members > 1:
-        built = network.build_stacked(small.LAYERS, members)
+    if networks > 1:
+        built = network.build_stacked(small.LAYERS, networks)
     exempt = optim.without_decay(built, kinds)
     assert {name for name, p in built.named_parameters() if p in exempt} == expected
 

@@ -27,7 +27,7 @@ def climbed(tmp_path_factory, source):
     """The record of two averaged networks, and their folder."""
     runs = tmp_path_factory.mktemp("climbed") / "runs"
     attempt = Attempt(Rung("two", small.tiny(members=2)), 0, source)
-    executor = InProcess(runs, "cpu", lambda event: None)
+    executor = InProcess(runs, small.CPU, lambda event: None)
     [outcome] = Ladder([attempt], runs).climb(executor, lambda event: None)
     return outcome.record, runs
 

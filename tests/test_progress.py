@@ -18,7 +18,7 @@ from mnistladder.ladder.attempts import Attempt
 from mnistladder.ladder.climb import Ladder
 from mnistladder.ladder.events import EpochDone, Failed, Finished, Notice, Started
 from mnistladder.ladder.executors import InProcess
-from mnistladder.ladder.status import Standing
+from mnistladder.ladder.status import LadderStatus
 from mnistladder.model.layers import Dense
 
 ROW = history_row(loss=0.5, test_errors=7, images=512, train_s=2.0, eval_s=0.5)
@@ -121,8 +121,8 @@ def watch(source, runs, rungs, *, terminal=True, quiet=False, height=40, **conso
         file=io.StringIO(), force_terminal=terminal, width=100, height=height, **console
     )
     names = {key: f"network {key[:4]}" for key in ladder.missing}
-    made = make_reporter(ladder.missing, names, 1, screen, quiet, Standing(ladder))
-    with closing(made), closing(InProcess(runs, "cpu", made)) as executor:
+    made = make_reporter(ladder.missing, names, 1, screen, quiet, LadderStatus(ladder))
+    with closing(made), closing(InProcess(runs, small.CPU, made)) as executor:
         for outcome in ladder.climb(executor, made):
             made.decided(outcome)
             if terminal and not quiet:
@@ -143,7 +143,7 @@ def test_live_view_shows_a_row_for_each_rung_as_it_climbs(tmp_path, source):
     made, text = watch(source, tmp_path, 2)
     first, second = (rows_of(text, name) for name in ("rung0", "rung1"))
     assert second[0] == "rung1 waiting 0/2 0/4 -"
-    accuracy = f"{made.bars.states[0].accuracy:.2f} %"
+    accuracy = f"{made.bars.statuses[0].accuracy:.2f} %"
     assert first[-1] == f"rung0 done 2/2 4/4 {accuracy}"
     assert any(row.startswith("rung0 running ") for row in first)
     assert "rung  " in CONTROL.sub("", text)
@@ -164,7 +164,7 @@ def test_live_view_stays_within_the_terminal(tmp_path, source, height):
     assert max(frame.strip("\r\n").count("\n") + 1 for frame in frames) < height
     assert "..." not in text  # rich's mark of a view that it had to cut
     assert re.search(r"and \d waiting", CONTROL.sub("", text))
-    assert len(made.bars.states) == 9
+    assert len(made.bars.statuses) == 9
 
 
 def test_live_view_has_no_colour_where_none_is_wanted(tmp_path, source):

@@ -27,7 +27,7 @@ def climbed(runs, source, config=PSEUDO, seed=0, stacked=None):
     """A attempt and its record."""
     attempt = Attempt(Rung("rung", config), seed, source)
     ladder = Ladder([attempt], runs, 4, stacked)
-    with closing(InProcess(runs, "cpu", lambda event: None)) as executor:
+    with closing(InProcess(runs, small.CPU, lambda event: None)) as executor:
         [outcome] = ladder.climb(executor, lambda event: None)
     return attempt, outcome.record
 

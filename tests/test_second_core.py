@@ -46,12 +46,12 @@ def test_stage_on_two_cores_ends_with_the_bits_of_one(tmp_path, source, model, p
 
 
 def gradients(attach):
-    member = TrainState.new(small.tiny(model=GROUPS), 0, (33.3, 78.6), CPU)
+    state = TrainState.new(small.tiny(model=GROUPS), 0, (33.3, 78.6), CPU)
     with SecondCore() as overlap:
         torch.manual_seed(0)
-        with overlap.lent_to(member) if attach else nullcontext():
-            member.backward(member.network(torch.rand(8, 1, 28, 28)).square().sum())
-    return member.weights.grad
+        with overlap.lent_to(state) if attach else nullcontext():
+            state.backward(state.network(torch.rand(8, 1, 28, 28)).square().sum())
+    return state.weights.grad
 
 
 def test_every_gradient_is_there_when_backward_returns():
@@ -60,59 +60,59 @@ def test_every_gradient_is_there_when_backward_returns():
 
 
 def test_error_on_the_thread_is_raised_by_backward():
-    member = TrainState.new(small.tiny(model=GROUPS), 0, (33.3, 78.6), CPU)
-    with SecondCore() as overlap, overlap.lent_to(member):
-        loss = member.network(torch.rand(8, 1, 28, 28)).square().sum()
-        member.network[3].weight.grad = None
+    state = TrainState.new(small.tiny(model=GROUPS), 0, (33.3, 78.6), CPU)
+    with SecondCore() as overlap, overlap.lent_to(state):
+        loss = state.network(torch.rand(8, 1, 28, 28)).square().sum()
+        state.network[3].weight.grad = None
         with pytest.raises(AttributeError, match="add_"):
-            member.backward(loss)
+            state.backward(loss)
 
 
 @pytest.mark.parametrize("options", [{"padding_mode": "circular"}, {"padding": "same"}])
 def test_convolution_padded_in_another_way_keeps_its_own_backward_pass(options):
     """As a layer of another package may bring it."""
     torch.manual_seed(0)
-    member = TrainState.new(small.tiny(model=GROUPS), 0, (33.3, 78.6), CPU)
-    member.network[1] = nn.Conv2d(1, 4, 3, **{"padding": 1, **options})
+    state = TrainState.new(small.tiny(model=GROUPS), 0, (33.3, 78.6), CPU)
+    state.network[1] = nn.Conv2d(1, 4, 3, **{"padding": 1, **options})
     images = torch.rand(8, 1, 28, 28)
     found = []
     with SecondCore() as overlap:
         for attach in (False, True):
-            member.network[1].zero_grad()
-            with overlap.lent_to(member) if attach else nullcontext():
-                member.backward(member.network(images).square().sum())
-            found.append(member.network[1].weight.grad.clone())
+            state.network[1].zero_grad()
+            with overlap.lent_to(state) if attach else nullcontext():
+                state.backward(state.network(images).square().sum())
+            found.append(state.network[1].weight.grad.clone())
     assert torch.equal(*found)
     assert found[0].abs().sum() > 0
 
 
 def test_input_changed_in_place_is_an_error_as_it_is_without_the_thread():
-    member = TrainState.new(small.tiny(model=GROUPS), 0, (33.3, 78.6), CPU)
-    with SecondCore() as overlap, overlap.lent_to(member):
-        first, second = member.network[1], member.network[3]
+    state = TrainState.new(small.tiny(model=GROUPS), 0, (33.3, 78.6), CPU)
+    with SecondCore() as overlap, overlap.lent_to(state):
+        first, second = state.network[1], state.network[3]
         values = first(torch.rand(8, 1, 28, 28))
         loss = second(values).square().sum()
         values.detach().add_(0)
         with pytest.raises(RuntimeError, match=r"in.?place"):
-            member.backward(loss)
+            state.backward(loss)
 
 
 @pytest.mark.parametrize("forward_inside", [False, True])
 def test_plain_backward_after_the_context_gives_all_gradients(forward_inside):
     """The loss may have been computed before the context ended."""
-    member = TrainState.new(small.tiny(model=GROUPS), 0, (33.3, 78.6), CPU)
+    state = TrainState.new(small.tiny(model=GROUPS), 0, (33.3, 78.6), CPU)
     torch.manual_seed(0)
     images = torch.rand(8, 1, 28, 28)
-    member.network(images).square().sum().backward()
-    expected = member.weights.grad.clone()
-    member.weights.grad.zero_()
-    with SecondCore() as overlap, overlap.lent_to(member):
-        loss = member.network(images).square().sum()
-    loss = loss if forward_inside else member.network(images).square().sum()
+    state.network(images).square().sum().backward()
+    expected = state.weights.grad.clone()
+    state.weights.grad.zero_()
+    with SecondCore() as overlap, overlap.lent_to(state):
+        loss = state.network(images).square().sum()
+    loss = loss if forward_inside else state.network(images).square().sum()
     loss.backward()
-    assert torch.equal(member.weights.grad, expected)
-    assert member.network[3].weight.grad.abs().sum() > 0
-    assert member.backward is torch.Tensor.backward
+    assert torch.equal(state.weights.grad, expected)
+    assert state.network[3].weight.grad.abs().sum() > 0
+    assert state.backward is torch.Tensor.backward
 
 
 def test_thread_leaves_the_flags_of_the_process_alone(monkeypatch):

@@ -6,10 +6,13 @@ import pytest
 import torch
 
 from mnistladder import environment
+from mnistladder.environment import DeviceChoice, parse_device
 from mnistladder.errors import UsageError
 from mnistladder.ladder.slots import Devices, Slot, decide_devices
 
-CPU = Devices(("cpu",))
+CPU = DeviceChoice("cpu")
+CORES = Devices((CPU,))
+GPU, SECOND_GPU = (DeviceChoice("cuda", index) for index in (0, 1))
 
 
 def never():
@@ -26,12 +29,12 @@ def never():
     ],
 )
 def test_devices_are_those_that_work(name, gpus, names):
-    assert decide_devices(name, lambda: gpus) == Devices(names)
+    assert decide_devices(name, lambda: gpus) == Devices(tuple(map(parse_device, names)))
 
 
 @pytest.mark.parametrize("name", ["cpu", "mps", "cuda:1"])
 def test_named_device_is_taken_without_a_search(name):
-    assert decide_devices(name, never) == Devices((name,))
+    assert decide_devices(name, never) == Devices((parse_device(name),))
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="a CUDA device works here")
@@ -52,19 +55,22 @@ def test_unknown_name_is_refused():
 
 
 def test_gpus_take_one_job_each_and_the_cpu_one_a_core():
-    assert Devices(("cuda:0", "cuda:1")).default_jobs == 2
-    assert Devices(("cuda",)).default_jobs == 1
-    assert 1 <= CPU.default_jobs <= len(os.sched_getaffinity(0))
-    assert [devices.are_gpus for devices in (CPU, Devices(("mps",)))] == [False, True]
+    assert Devices((GPU, SECOND_GPU)).default_jobs == 2
+    assert Devices((DeviceChoice("cuda"),)).default_jobs == 1
+    assert 1 <= CORES.default_jobs <= len(os.sched_getaffinity(0))
+    assert [devices.are_gpus for devices in (CORES, Devices((DeviceChoice("mps"),)))] == [
+        False,
+        True,
+    ]
 
 
 def test_workers_are_bound_to_cores_only_if_each_core_gets_one():
     cores = sorted(os.sched_getaffinity(0))
-    assert CPU.slots(len(cores)) == [Slot("cpu", core) for core in cores]
-    assert CPU.slots(len(cores) + 1) == [Slot("cpu")] * (len(cores) + 1)
+    assert CORES.slots(len(cores)) == [Slot(CPU, core) for core in cores]
+    assert CORES.slots(len(cores) + 1) == [Slot(CPU)] * (len(cores) + 1)
 
 
 def test_workers_are_spread_over_the_gpus():
-    slots = Devices(("cuda:0", "cuda:1")).slots(3)
-    assert slots == [Slot("cuda:0"), Slot("cuda:1"), Slot("cuda:0")]
-    assert Devices(("cuda:1",)).slots(2) == [Slot("cuda:1")] * 2
+    slots = Devices((GPU, SECOND_GPU)).slots(3)
+    assert slots == [Slot(GPU), Slot(SECOND_GPU), Slot(GPU)]
+    assert Devices((SECOND_GPU,)).slots(2) == [Slot(SECOND_GPU)] * 2

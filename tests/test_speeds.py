@@ -33,11 +33,11 @@ def test_augmented_epochs_cost_more(source):
 
 
 def test_what_was_measured_is_known_again(tmp_path):
-    first = Calibration(tmp_path, "cpu")
+    first = Calibration(tmp_path, small.CPU)
     first.add(small.tiny(), 4, SPEED)
     first.started(1.5)
     first.save()
-    again = Calibration(tmp_path, "cpu")
+    again = Calibration(tmp_path, small.CPU)
     assert again.speed(small.tiny(), 4) == SPEED == again.any_speed(small.tiny())
     assert again.speed(small.tiny(), 1) is None
     assert (again.start_s, again.start_mib) == (1.5, first.start_mib)
@@ -48,30 +48,44 @@ def test_speed_depends_on_the_precision():
     assert network_key(small.tiny(precision="bfloat16"), 1) != network_key(small.tiny(), 1)
 
 
+def test_speed_depends_on_clipping():
+    assert network_key(small.tiny(clip_norm=1.0), 1) != network_key(small.tiny(), 1)
+
+
 def test_other_machine_knows_nothing(tmp_path, monkeypatch):
-    first = Calibration(tmp_path, "cpu")
+    first = Calibration(tmp_path, small.CPU)
     first.add(small.tiny(), 1, SPEED)
     first.save()
     monkeypatch.setattr(environment, "cpu_name", lambda: "another processor")
-    assert Calibration(tmp_path, "cpu").speeds == {}
+    assert Calibration(tmp_path, small.CPU).speeds == {}
+
+
+def test_device_is_decided_only_if_there_are_speeds(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(environment, "usable_cuda_devices", lambda: asked.append(1) or ())
+    Calibration(tmp_path)
+    assert not asked
+    Calibration(tmp_path, small.CPU).save()
+    Calibration(tmp_path)
+    assert asked
 
 
 def test_damaged_calibration_is_measured_again(tmp_path):
-    first = Calibration(tmp_path, "cpu")
+    first = Calibration(tmp_path, small.CPU)
     first.save()
     first.path.write_bytes(first.path.read_bytes()[:-9])
-    assert Calibration(tmp_path, "cpu").speeds == {}
+    assert Calibration(tmp_path, small.CPU).speeds == {}
 
 
 def test_calibration_of_another_version_is_measured_again(tmp_path):
-    first = Calibration(tmp_path, "cpu")
+    first = Calibration(tmp_path, small.CPU)
     first.add(small.tiny(), 1, SPEED)
     first.save()
     content = sealed.unseal(first.path.read_bytes(), "")
     for speed in content["speeds"].values():
         del speed["store_s"]
     first.path.write_bytes(sealed.seal(content))
-    assert Calibration(tmp_path, "cpu").speeds == {}
+    assert Calibration(tmp_path, small.CPU).speeds == {}
 
 
 def test_speed_follows_from_the_network_and_not_from_its_plan():

@@ -92,17 +92,17 @@ def test_layer_stacked_is_the_layer_alone_for_each(name, arguments, shape):
 
 def trained(config, images, seeds, together, epochs=1):
     """Networks after their epochs, and their losses: stacked `together` at a time, or alone."""
-    members = [TrainState.new(config, seed, STATISTICS, CPU) for seed in seeds]
+    states = [TrainState.new(config, seed, STATISTICS, CPU) for seed in seeds]
     losses = []
     for first in range(0, len(seeds), together):
-        group, group_seeds = (some[first : first + together] for some in (members, seeds))
+        group, group_seeds = (some[first : first + together] for some in (states, seeds))
         for epoch in range(epochs):
             losses += small.train_epoch(config, group, group_seeds, images, epoch=epoch)
-    return members, losses
+    return states, losses
 
 
-def state(member):
-    return torch.cat([value.flatten().float() for value in member.network.state_dict().values()])
+def values_of(state):
+    return torch.cat([value.flatten().float() for value in state.network.state_dict().values()])
 
 
 @pytest.mark.parametrize("name", shipped_names())
@@ -113,8 +113,8 @@ def test_members_of_a_rung_stacked_are_the_members_alone(name, few):
     stacked, found = trained(config, few, [0, 1, 2], together=3)
     assert found == pytest.approx(expected, rel=1e-4)  # after up to four steps
     for one, other, seed in zip(stacked, alone, [0, 1, 2], strict=True):
-        moved = (state(other) - state(TrainState.new(config, seed, STATISTICS, CPU))).norm()
-        assert (state(one) - state(other)).norm() < 1e-3 * moved
+        moved = (values_of(other) - values_of(TrainState.new(config, seed, STATISTICS, CPU))).norm()
+        assert (values_of(one) - values_of(other)).norm() < 1e-3 * moved
 
 
 @pytest.mark.parametrize("name", shipped_names())
@@ -157,17 +157,17 @@ def test_members_do_not_mix(few):
 
 
 def test_stack_of_one_is_the_member_itself():
-    member = TrainState.new(small.tiny(), 0, STATISTICS, CPU)
-    assert stacking.join(small.tiny(), [member]) is member
+    state = TrainState.new(small.tiny(), 0, STATISTICS, CPU)
+    assert stacking.join(small.tiny(), [state]) is state
 
 
 @pytest.mark.parametrize("name", PLANS)
 def test_join_and_split_change_nothing(few, name):
     config = PLANS[name]
-    members, _ = trained(config, few, [0, 1], together=1)
-    before = [member.save() for member in members]
-    stacking.split(stacking.join(config, members), members)
-    assert [member.save() for member in members] == before
+    states, _ = trained(config, few, [0, 1], together=1)
+    before = [state.save() for state in states]
+    stacking.split(stacking.join(config, states), states)
+    assert [state.save() for state in states] == before
 
 
 def test_masks_of_a_stack_are_those_of_its_networks():
@@ -199,17 +199,17 @@ def _plugin(monkeypatch):
 @pytest.mark.usefixtures("_plugin")
 def test_constants_of_a_layer_are_those_of_a_member():
     config = small.tiny(model=(layers.Flatten(), Scaled(), layers.Dense(out=10)))
-    members = [TrainState.new(config, seed, STATISTICS, CPU) for seed in range(3)]
-    whole = stacking.join(config, members)
+    states = [TrainState.new(config, seed, STATISTICS, CPU) for seed in range(3)]
+    whole = stacking.join(config, states)
     assert dict(whole.network.named_buffers())["02_scaled.constants"].tolist() == [3.0, 5.0]
 
 
 @pytest.mark.usefixtures("_plugin")
 def test_layer_that_is_stackable_in_name_only_is_told():
     config = small.tiny(model=(layers.Flatten(), Scaled(stored=True), layers.Dense(out=10)))
-    members = [TrainState.new(config, seed, STATISTICS, CPU) for seed in range(3)]
+    states = [TrainState.new(config, seed, STATISTICS, CPU) for seed in range(3)]
     with pytest.raises(UsageError, match=r"constants: \(2,\) alone, \(2,\) stacked"):
-        stacking.join(config, members)
+        stacking.join(config, states)
 
 
 def test_layer_that_draws_is_never_stacked(source):

@@ -25,7 +25,7 @@ def attempts(source):
 @pytest.fixture
 def runs(tmp_path, attempts):
     """A folder with the first attempt's result."""
-    with closing(InProcess(tmp_path, "cpu", lambda event: None)) as executor:
+    with closing(InProcess(tmp_path, small.CPU, lambda event: None)) as executor:
         list(Ladder(attempts[:1], tmp_path).climb(executor, lambda event: None))
     return tmp_path
 

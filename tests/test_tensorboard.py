@@ -48,8 +48,8 @@ def climb(config, source, runs, *, jobs=None, log=True, cut_after=None):
         if cut_after and len(epochs) >= cut_after:
             raise KeyboardInterrupt
 
-    executor = LocalProcesses(runs, emit, [Slot("cpu")] * jobs) if jobs else None
-    with closing(logs), closing(executor or InProcess(runs, "cpu", emit)) as executor:
+    executor = LocalProcesses(runs, emit, [Slot(small.CPU)] * jobs) if jobs else None
+    with closing(logs), closing(executor or InProcess(runs, small.CPU, emit)) as executor:
         [outcome] = Ladder([attempt], runs).climb(executor, emit)
     return attempt, outcome, told
 

@@ -1,4 +1,4 @@
-"""All weights of a member are one tensor, and are stored and hashed whatever their layout."""
+"""All weights of a network are one tensor, and are stored and hashed whatever their layout."""
 
 import pytest
 import small
@@ -17,37 +17,37 @@ STATISTICS = (33.3, 78.6)
 
 def test_forward_in_bfloat16_rounds_what_is_multiplied_and_gives_float32():
     config = small.tiny(model=(Flatten(), Dense(out=10)), precision="bfloat16")
-    member = TrainState.new(config, 0, STATISTICS, CPU)
+    state = TrainState.new(config, 0, STATISTICS, CPU)
     images = torch.randint(0, 256, (4, 1, 28, 28), dtype=torch.uint8)
-    logits = member.forward(images)
-    rounded = member.network[1].weight.bfloat16().double()
+    logits = state.forward(images)
+    rounded = state.network[1].weight.bfloat16().double()
     exact = images.double().flatten(1) @ rounded.T  # bytes up to 255 are exact in bfloat16
     assert logits.dtype == torch.float32
     assert torch.equal(logits.bfloat16().float(), logits)
     assert torch.allclose(logits.double(), exact, rtol=2**-8, atol=1e-2)
-    assert not torch.equal(member.network(images.float()), logits)
+    assert not torch.equal(state.network(images.float()), logits)
 
 
-@pytest.mark.parametrize("members", [1, 2])
-def test_weights_and_updates_are_float32_in_bfloat16(members):
+@pytest.mark.parametrize("networks", [1, 2])
+def test_weights_and_updates_are_float32_in_bfloat16(networks):
     config = small.tiny(precision="bfloat16")
-    each = [TrainState.new(config, seed, STATISTICS, CPU) for seed in range(members)]
-    member = stacking.join(config, each)
-    member.backward(member.forward(torch.rand(4, members, 28, 28)).square().sum())
-    member.optimizer.step()
-    stored = [member.weights, member.weights.grad, *member.network.state_dict().values()]
-    moments = list(member.moments().values())
+    each = [TrainState.new(config, seed, STATISTICS, CPU) for seed in range(networks)]
+    state = stacking.join(config, each)
+    state.backward(state.forward(torch.rand(4, networks, 28, 28)).square().sum())
+    state.optimizer.step()
+    stored = [state.weights, state.weights.grad, *state.network.state_dict().values()]
+    moments = list(state.moments().values())
     kinds = {value.dtype for value in stored + moments}
     assert kinds <= {torch.float32, torch.int64}  # a batch normalisation counts its batches
-    assert member.weights.grad.abs().sum() > 0
+    assert state.weights.grad.abs().sum() > 0
 
 
-def step(member):
-    loss = member.network(torch.rand(4, 1, 28, 28)).square().sum()
-    member.weights.grad.zero_()
-    member.backward(loss)
-    member.optimizer.param_groups[0]["lr"] = 1e-2
-    member.optimizer.step()
+def step(state):
+    loss = state.network(torch.rand(4, 1, 28, 28)).square().sum()
+    state.weights.grad.zero_()
+    state.backward(loss)
+    state.optimizer.param_groups[0]["lr"] = 1e-2
+    state.optimizer.step()
 
 
 @pytest.mark.parametrize(
@@ -68,10 +68,10 @@ def test_member_goes_on_from_its_bytes_as_if_never_stored(optimizer):
     step(first)
     second.load(first.save())
     hashes = []
-    for member in (first, second):
+    for state in (first, second):
         torch.manual_seed(0)
-        step(member)
-        hashes.append(hash_weights(member.network))
+        step(state)
+        hashes.append(hash_weights(state.network))
     assert hashes[0] == hashes[1]
 
 
@@ -86,9 +86,9 @@ def test_weights_hash_ignores_layout_and_sees_one_changed_weight():
 
 def test_checkpoint_written_without_exempt_parameters_is_that_of_older_versions():
     """One tensor of each moment, laid out as the parameters come."""
-    member = TrainState.new(small.tiny(model=(Flatten(), Dense(out=10))), 0, STATISTICS, CPU)
-    step(member)
-    tensors = safetensors.load(member.save())
+    state = TrainState.new(small.tiny(model=(Flatten(), Dense(out=10))), 0, STATISTICS, CPU)
+    step(state)
+    tensors = safetensors.load(state.save())
     assert {name: len(value) for name, value in tensors.items() if value.dim() == 1} == {
         "weight/02_dense.bias": 10,
         "optimizer/exp_avg": 7840 + 16,
@@ -98,5 +98,5 @@ def test_checkpoint_written_without_exempt_parameters_is_that_of_older_versions(
         model=(Flatten(), Dense(out=10)), optimizer=Adam(weight_decay=0.1, no_decay=["bias"])
     )
     other = TrainState.new(exempt, 1, STATISTICS, CPU)
-    other.load(member.save())
-    assert other.save() == member.save()
+    other.load(state.save())
+    assert other.save() == state.save()

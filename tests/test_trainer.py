@@ -78,7 +78,7 @@ def train_cut_off(stage, store, *epochs):
 def ended(stage, runs, emit=lambda event: None):
     """How the stage ended as a job of its own."""
     events = []
-    run_job(Job((stage,)), runs, "cpu", lambda event: (events.append(event), emit(event)))
+    run_job(Job((stage,)), runs, small.CPU, lambda event: (events.append(event), emit(event)))
     return events[-1]
 
 

@@ -23,7 +23,7 @@ def after_first_epoch(event):
 
 def close_seconds(runs, source, stop):
     """How long closing takes in mid-training, and how the worker ended, stopped before or not."""
-    executor = LocalProcesses(runs, after_first_epoch, [Slot("cpu")])
+    executor = LocalProcesses(runs, after_first_epoch, [Slot(small.CPU)])
     stage = small.first_stage(small.tiny(phases=small.phases(2_000)), source)
     executor.submit(Job((stage,)))
     try:

@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 from mnistladder import __version__
 from mnistladder.errors import UsageError
 
 DeviceKind = Literal["auto", "cpu", "cuda", "mps"]
+
 PACKAGES = ("torch", "torchvision", "numpy", "safetensors", "pydantic")
 
 
@@ -33,10 +34,10 @@ def versions() -> dict[str, str | None]:
 
 
 @cache
-def git_state() -> dict[str, Any]:
+def git_state() -> dict[str, str | bool | None]:
     """Commit and dirty flag of the checkout that holds this code; None for an installed wheel."""
     top = Path(__file__).parents[2]
-    unknown = {"commit": None, "dirty": None}
+    unknown: dict[str, str | bool | None] = {"commit": None, "dirty": None}
     if not (top / ".git").exists() or not shutil.which("git"):
         return unknown
     try:
@@ -145,15 +146,22 @@ class DeviceChoice:
         return self.kind if self.index is None else f"{self.kind}:{self.index}"
 
     def decided(self) -> "DeviceChoice":
-        """The device that `auto` means on this machine; any other choice is already decided."""
+        """The device that `auto` means here: the first usable CUDA device, else the CPU.
+
+        Any other choice is already decided. It takes seconds where the machine may have a GPU.
+        """
         if self.kind != "auto":
             return self
-        return DeviceChoice("cuda" if gpu_count() else "cpu")
+        usable = usable_cuda_devices()
+        return DeviceChoice("cuda", usable[0]) if usable else CPU
 
     @property
     def is_gpu(self) -> bool:
         """Whether networks train on a GPU here."""
         return self.decided().kind in ("cuda", "mps")
+
+
+AUTO, CPU = DeviceChoice("auto"), DeviceChoice("cpu")
 
 
 def parse_device(text: str) -> DeviceChoice:
@@ -165,11 +173,6 @@ def parse_device(text: str) -> DeviceChoice:
     if kind == "cuda" and re.fullmatch(r"[0-9]{1,3}", index):
         return DeviceChoice("cuda", int(index))
     raise UsageError(f"--device {text}: expected auto, cpu, cuda, cuda:N or mps")
-
-
-def gpu_count() -> int:
-    """How many CUDA devices torch can use here."""
-    return len(usable_cuda_devices())
 
 
 # A process of its own, because torch takes a second to import and a broken driver may hang.

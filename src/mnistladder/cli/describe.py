@@ -143,7 +143,7 @@ def about(rung: Rung, runs_dir: Path) -> RungReport:
 
 def _seconds(config: Config, runs_dir: Path) -> tuple[float | None, str | None]:
     """Core time of all members on MNIST, and what that is known from."""
-    known = Calibration(runs_dir, "auto").any_speed(config)
+    known = Calibration(runs_dir).any_speed(config)
     if known:
         stages = chain.from_iterable(member_stages(config, 0, find("mnist")))
         return sum(known.stage_s(stage, *MNIST_SIZES) for stage in stages), "calibration"

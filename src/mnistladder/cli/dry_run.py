@@ -5,7 +5,6 @@ from dataclasses import asdict, dataclass
 
 from mnistladder.cli import base
 from mnistladder.cli.climb import Options, worker_count
-from mnistladder.environment import parse_device
 from mnistladder.errors import ResourceError
 from mnistladder.ladder import estimates
 from mnistladder.ladder.climb import Ladder
@@ -81,14 +80,14 @@ def _cells(row: PlanRow) -> list[str]:
 
 def _calibrated(ladder: Ladder, options: Options) -> Calibration:
     """Speeds of all that is to be trained; those not known yet are measured."""
-    workers, device = worker_count(ladder, options), options.devices.names[0]
+    workers, device = worker_count(ladder, options), options.devices.choices[0]
     known = Calibration(options.runs_dir, device)
     if not estimates.is_calibrated(ladder, workers, known):
         start = time.perf_counter()
         from mnistladder.engine import devices
         from mnistladder.ladder import timing
 
-        chosen = devices.choose(parse_device(device))
+        chosen = devices.choose(device)
         known.started(time.perf_counter() - start)
         estimates.calibrate(
             ladder,

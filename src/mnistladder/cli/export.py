@@ -92,14 +92,14 @@ def _made(
     """
     import torch
 
-    from mnistladder.engine import export
+    from mnistladder.engine import devices, evaluate, export
     from mnistladder.runs import ensembles
 
-    torch.set_num_threads(1)  # as in training: a CPU's bits depend on it
+    devices.make_thread_deterministic()
     networks = ensembles.load(record, store, torch.device("cpu"))
     content = export.WRITERS[kind.value](networks, record.plain())
     found = export.probabilities(content, kind.value, source.load().test.images)
-    changed, largest = export.difference(found, predictions.averaged(record, store))
+    changed, largest = evaluate.difference(found, predictions.averaged(record, store))
     exported = Exported(
         bytes=len(content),
         kind=kind.value,

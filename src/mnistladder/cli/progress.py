@@ -13,7 +13,7 @@ from mnistladder.config.cost import OVERHEAD, multiply_adds
 from mnistladder.ladder.climb import Outcome
 from mnistladder.ladder.events import EpochDone, Event, Failed, Finished, Notice, Started
 from mnistladder.ladder.stages import Stage
-from mnistladder.ladder.status import RungState, Standing, State, fitted
+from mnistladder.ladder.status import LadderStatus, RungStatus, Status, fitted
 from mnistladder.report.tables import duration
 
 
@@ -102,30 +102,30 @@ class PlainReporter(Reporter):
 
 
 STYLES = {
-    State.DONE: "green",
-    State.RUNNING: "cyan",
-    State.WAITING: "dim",
-    State.FAILED: "bold red",
+    Status.DONE: "green",
+    Status.RUNNING: "cyan",
+    Status.WAITING: "dim",
+    Status.FAILED: "bold red",
 }
 
 
-def rung_table(states: Sequence[RungState], left_out: Counter[State]) -> Table:
+def rung_table(statuses: Sequence[RungStatus], left_out: Counter[Status]) -> Table:
     """A row for each rung, and a last row that counts the rungs left out."""
     table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column("rung", no_wrap=True)
     table.add_column("state")
     for heading in ("seeds", "epochs", "accuracy"):
         table.add_column(heading, justify="right", no_wrap=True)
-    for state in states:
+    for status in statuses:
         table.add_row(
-            Text(state.name),  # a label may contain brackets that are not markup
-            Text(state.state, STYLES[state.state]),
-            f"{state.seeds_done}/{state.seeds}",
-            f"{state.epochs_done:,}/{state.epochs:,}",
-            "-" if state.accuracy is None else f"{state.accuracy:.2f} %",
+            Text(status.name),  # a label may contain brackets that are not markup
+            Text(status.status, STYLES[status.status]),
+            f"{status.seeds_done}/{status.seeds}",
+            f"{status.epochs_done:,}/{status.epochs:,}",
+            "-" if status.accuracy is None else f"{status.accuracy:.2f} %",
         )
     if left_out:
-        counts = ", ".join(f"{count} {state}" for state, count in sorted(left_out.items()))
+        counts = ", ".join(f"{count} {status}" for status, count in sorted(left_out.items()))
         table.add_row(Text(f"and {counts}", "dim"))
     return table
 
@@ -133,15 +133,15 @@ def rung_table(states: Sequence[RungState], left_out: Counter[State]) -> Table:
 class Bars(Progress):
     """Bars below a table of rungs; together they fit the height of the terminal."""
 
-    states: Sequence[RungState] = ()  # replaced, never changed, because another thread draws it
+    statuses: Sequence[RungStatus] = ()  # replaced, never changed, because another thread draws it
 
     def get_renderables(self) -> Iterable[RenderableType]:
         if not self.tasks:
             return  # rich calls this once before there is a console
         room = self.console.height - 1
-        bars = min(len(self.tasks), max(room // 2, room - len(self.states) - 1))
-        if self.states:
-            yield rung_table(*fitted(self.states, room - bars - 1))
+        bars = min(len(self.tasks), max(room // 2, room - len(self.statuses) - 1))
+        if self.statuses:
+            yield rung_table(*fitted(self.statuses, room - bars - 1))
         yield self.make_tasks_table(self.tasks[:bars])
 
 
@@ -154,11 +154,11 @@ class LiveReporter(Reporter):
         names: dict[str, str],
         jobs: int,
         console: Console,
-        standing: Standing | None,
+        status: LadderStatus | None,
     ) -> None:
-        """Without a `standing` there are only bars: enough for one rung at one seed."""
+        """Without a `status` there are only bars: enough for one rung at one seed."""
         super().__init__(stages, names, jobs, console)
-        self.standing = standing
+        self.status = status
         self.bars = Bars(
             SpinnerColumn(),
             TextColumn("{task.description}"),
@@ -176,18 +176,18 @@ class LiveReporter(Reporter):
         self._show_rungs()
 
     def __call__(self, event: Event) -> None:
-        if self.standing:
-            self.standing(event)
+        if self.status:
+            self.status(event)
             self._show_rungs()
         super().__call__(event)
 
     def decided(self, outcome: Outcome) -> None:
-        if self.standing:
-            self.standing.decided(outcome)
+        if self.status:
+            self.status.decided(outcome)
             self._show_rungs()
 
     def _show_rungs(self) -> None:
-        self.bars.states = self.standing.states() if self.standing else ()
+        self.bars.statuses = self.status.of_rungs() if self.status else ()
 
     def started(self, event: Started) -> None:
         self.bars.start()
@@ -218,11 +218,11 @@ def make_reporter(
     jobs: int,
     console: Console,
     quiet: bool,
-    standing: Standing | None = None,
+    status: LadderStatus | None = None,
 ) -> Reporter:
     """Live bars on a terminal, plain lines elsewhere; with `quiet` only notices."""
     if quiet:
         return Reporter(stages, names, jobs, console)
     if console.is_terminal:
-        return LiveReporter(stages, names, jobs, console, standing)
+        return LiveReporter(stages, names, jobs, console, status)
     return PlainReporter(stages, names, jobs, console)

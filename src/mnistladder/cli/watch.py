@@ -8,7 +8,7 @@ from mnistladder.cli.progress import make_reporter
 from mnistladder.errors import UsageError
 from mnistladder.ladder.climb import Ladder, Outcome
 from mnistladder.ladder.events import Event
-from mnistladder.ladder.status import Standing
+from mnistladder.ladder.status import LadderStatus
 
 
 def check_log(log: str | None) -> None:
@@ -22,9 +22,9 @@ class Watcher:
 
     def __init__(self, ladder: Ladder, jobs: int, quiet: bool, log: str | None) -> None:
         console = Console(stderr=True, highlight=False)
-        standing = Standing(ladder) if len(ladder.attempts) > 1 else None
+        status = LadderStatus(ladder) if len(ladder.attempts) > 1 else None
         self.reporter = make_reporter(
-            ladder.missing, _stage_names(ladder), jobs, console, quiet, standing
+            ladder.missing, _stage_names(ladder), jobs, console, quiet, status
         )
         self.log = None
         if log:

@@ -1,4 +1,4 @@
-"""What a config costs: multiply-adds, memory, and time by the speed measured on this machine."""
+"""What a config costs: multiply-adds and memory."""
 
 from math import prod
 
@@ -35,11 +35,11 @@ def activation_bytes(config: Config) -> int:
 
 def images_to_train(config: Config, count: int = 60_000) -> int:
     """Images, repeats counted, that all members see; `count` is the training set's size."""
-    each = (
+    images = (
         phase.epochs * epoch_size(count, config.batch_size, phase.pseudo_per_batch).images
         for phase in config.phases
     )
-    return config.members * sum(each)
+    return config.members * sum(images)
 
 
 def peak_mib(config: Config, networks: int, images: int, start_mib: float) -> float:

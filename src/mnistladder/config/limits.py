@@ -1,15 +1,14 @@
 """What a config may not ask for: keys that contradict each other, and plans without bounds."""
 
 from collections.abc import Sequence
-from math import prod
 
+from mnistladder.config import cost
 from mnistladder.config.mistakes import Mistake
 from mnistladder.config.spec import Config, Phase, Rung
 from mnistladder.config.yaml_reader import KeyPath
 from mnistladder.errors import UsageError
 from mnistladder.model.layers import BatchNorm, Layer
 from mnistladder.model.shapes import ShapeError, layer_table
-from mnistladder.task import INPUT_SHAPE
 
 MAX_LAYERS = 1_000
 MAX_PARAMETERS = 200_000_000
@@ -76,8 +75,7 @@ def _pseudo_mistakes(config: Config, index: int, phase: Phase) -> list[str]:
 
 def _batch_mistakes(config: Config) -> list[Mistake]:
     """A batch whose layer outputs would fill more memory than a usual computer has."""
-    values = sum(prod(row.output_shape) for row in layer_table(config.model))
-    needed = (values + prod(INPUT_SHAPE)) * config.batch_size * 4
+    needed = cost.activation_bytes(config)
     if needed <= MAX_ACTIVATION_BYTES:
         return []
     limit = MAX_ACTIVATION_BYTES >> 30

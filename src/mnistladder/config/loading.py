@@ -67,11 +67,11 @@ def load_rung(reference: str, overrides: Sequence[str] = ()) -> Rung:
     name = path.stem
     if not is_name(name):
         doc.report((1, 1), f"file name `{name}`: {NAME_RULE}")
-    sources = apply(doc, overrides)
+    origins = apply(doc, overrides)
     config, mistakes = check(doc.data)
     if config is not None:
-        mistakes = idle_mistakes(config, sources)
-    problems = _problems(doc, sources, mistakes)
+        mistakes = idle_mistakes(config, origins)
+    problems = _problems(doc, origins, mistakes)
     if problems or config is None:
         raise ConfigError(problems)
     if overrides and config == _plain(reference):
@@ -80,7 +80,7 @@ def load_rung(reference: str, overrides: Sequence[str] = ()) -> Rung:
 
 
 def _problems(
-    doc: Document, sources: dict[KeyPath, Document], mistakes: list[Mistake]
+    doc: Document, origins: dict[KeyPath, Document], mistakes: list[Mistake]
 ) -> list[Problem]:
     """The problems of reading and the mistakes, each in the file or the override that made it.
 
@@ -88,7 +88,7 @@ def _problems(
     """
     unreadable = {(p.file, p.line, p.column) for p in doc.problems}
     located = [
-        sources.get(_longest_prefix(mistake.path, sources), doc).problem(
+        origins.get(_longest_prefix(mistake.path, origins), doc).problem(
             mistake.path, mistake.message, at_key=mistake.at_key
         )
         for mistake in mistakes

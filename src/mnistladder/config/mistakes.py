@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Any, Literal
+from typing import Literal
 
 from mnistladder.config.yaml_reader import KeyPath
 
@@ -24,7 +24,7 @@ class Mistake:
 
     @property
     def message(self) -> str:
-        """The text for the user, with the suggestion where there is one."""
+        """The text for the user, with the suggestion if there is one."""
         if self.kind == "missing" or not self.suggestion:
             return self.text
         return f"{self.text}; did you mean `{self.suggestion}`?"
@@ -59,7 +59,7 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     return f"; did you mean `{suggestion}`?" if suggestion else ""
 
 
-def describe(value: Any) -> str:
+def describe(value: object) -> str:
     """A value of a YAML file in a few words."""
     names = {dict: "a mapping", list: "a list", tuple: "a list", type(None): "nothing"}
     if value == []:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import AfterValidator, Field, PlainSerializer
 
-from mnistladder.config.section import Section
+from mnistladder.config.base import Section
 
 if TYPE_CHECKING:
     from torch import nn, optim

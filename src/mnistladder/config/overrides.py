@@ -20,25 +20,25 @@ def apply(doc: Document, overrides: Sequence[str]) -> dict[KeyPath, Document]:
     An override that cannot be applied becomes a problem of the document. Raises UsageError if one
     is not of the form `key.path=value`, ConfigError if its value is not YAML.
     """
-    sources: dict[KeyPath, Document] = {}
+    origins: dict[KeyPath, Document] = {}
     for text in overrides:
         key, equals, value = text.partition("=")
-        source = Document(f"--set {text}")
+        origin = Document(f"--set {text}")
         if not equals:
             raise UsageError(f"--set {text}: expected key.path=value, such as phases.0.lr=1e-3")
-        parsed = yaml_reader.parse(value, source.file)
+        parsed = yaml_reader.parse(value, origin.file)
         path = tuple(int(part) if _INDEX.fullmatch(part) else part for part in key.split("."))
         doc.problems += parsed.problems
         if message := _assign(doc.data, path, parsed.data):
-            doc.problems.append(source.problem((), message))
-        for written in _written(path, doc, sources):
-            sources[written] = source
-    return sources
+            doc.problems.append(origin.problem((), message))
+        for written in _written(path, doc, origins):
+            origins[written] = origin
+    return origins
 
 
-def _written(path: KeyPath, doc: Document, sources: Iterable[KeyPath]) -> list[KeyPath]:
+def _written(path: KeyPath, doc: Document, origins: Iterable[KeyPath]) -> list[KeyPath]:
     """The path, and the tables on the way to it that neither the file nor an override has."""
-    known = {*doc.values, *sources}
+    known = {*doc.values, *origins}
     tables = [path[:length] for length in range(1, len(path))]
     return [path, *(table for table in tables if table not in known)]
 
@@ -101,7 +101,7 @@ def _name(path: KeyPath) -> str:
 
 
 def idle_mistakes(config: Config, overridden: Iterable[KeyPath]) -> list[Mistake]:
-    """Overrides of `augment` where no phase augments: they would change nothing, silently."""
+    """Overrides of `augment` if no phase augments: they would change nothing, silently."""
     used = config.augment is None or any(phase.augment for phase in config.phases)
     paths = [path for path in overridden if path[0] == "augment"]
     if used or not paths:

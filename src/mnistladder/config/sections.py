@@ -29,7 +29,7 @@ def tags(kind: Kind) -> dict[str, str]:
 
 
 def sections_at(kind: Kind, path: KeyPath) -> list[Kind]:
-    """The sections that may stand at a path below `kind`; several where a tag decides.
+    """The sections that may stand at a path below `kind`; several if a tag decides.
 
     The path may contain tags, as the paths of pydantic's errors do.
     """
@@ -44,7 +44,7 @@ def sections_at(kind: Kind, path: KeyPath) -> list[Kind]:
     return here
 
 
-def default_table(kind: Kind, path: KeyPath) -> dict[str, Any] | None:
+def default_table(kind: Kind, path: KeyPath) -> dict[str, str] | None:
     """A mapping that means the default of the section at a path; None if there is no section."""
     fields = _fields(sections_at(kind, path[:-1]), path[-1])
     if not fields or not _sections(fields[0].annotation, inside_lists=False):

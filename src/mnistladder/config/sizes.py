@@ -16,7 +16,7 @@ class EpochSize(NamedTuple):
 def epoch_size(train_images: int, batch_size: int, pseudo_per_batch: int = 0) -> EpochSize:
     """The size of one pass over the training images, with so many of the pool in each batch.
 
-    The last batch may be short. It is left out where it would be a single image, because batch
+    The last batch may be short. It is left out if it would be a single image, because batch
     normalisation has no variance of one.
     """
     real = batch_size - pseudo_per_batch

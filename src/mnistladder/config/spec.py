@@ -10,8 +10,8 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import AfterValidator, Discriminator, Field, InstanceOf, Tag
 
+from mnistladder.config.base import Section
 from mnistladder.config.optimizers import Adadelta, Adam, AdamW, OptimizerSection, RmsProp, Sgd
-from mnistladder.config.section import Section
 from mnistladder.model.layers import Layer
 from mnistladder.model.shapes import layer_table
 

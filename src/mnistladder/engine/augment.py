@@ -77,8 +77,8 @@ def draw(ranges: Augment, count: int, generator: torch.Generator) -> tuple[Disto
 
 def apply(images: Tensor, distortions: tuple[Distortions, ...]) -> Tensor:
     """The images N x 1 x 28 x 28 after all distortions; without any, the images themselves."""
-    for each in distortions:
-        images = each.apply(images)
+    for distortion in distortions:
+        images = distortion.apply(images)
     return images
 
 

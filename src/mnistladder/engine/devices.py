@@ -10,13 +10,12 @@ from mnistladder.errors import ResourceError
 
 
 def choose(choice: DeviceChoice) -> torch.device:
-    """The torch device of a choice; `auto` takes CUDA, else the CPU.
+    """The torch device of a choice; `auto` takes the first usable CUDA device, else the CPU.
 
     MPS must be named: torch has no deterministic max-pooling there, and raises an error. Raises
-    ResourceError where this machine has no such device.
+    ResourceError if this machine has no such device.
     """
-    if choice.kind == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    choice = choice.decided()
     if choice.kind == "cuda" and (choice.index or 0) >= torch.cuda.device_count():
         count = torch.cuda.device_count()
         raise ResourceError(f"--device {choice}: {count} CUDA devices here; use auto or cpu")

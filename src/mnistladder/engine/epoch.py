@@ -63,13 +63,13 @@ def train_epoch(
     size = epoch_size(len(images), config.batch_size, plan.phase.pseudo_per_batch)
     rates = schedule.learning_rates(plan.phase, plan.epoch_of_phase, size.steps)
     states = [learner.state for learner in together]
-    joined = stacking.join(config, states)
+    stack = stacking.join(config, states)
     with (
         _layers_stream(plan, learners[0].seed, device, alone=len(together) == 1),
-        second_core.lent_to(joined) if second_core else nullcontext(),
+        second_core.lent_to(stack) if second_core else nullcontext(),
     ):
         losses = loop.run_epoch(
-            joined,
+            stack,
             optim.make_loss(config),
             [_inputs(plan, learner, images) for learner in together],
             config.batch_size,
@@ -77,7 +77,7 @@ def train_epoch(
             [inputs.stream(learner.seed, "dropout", plan.epoch, device) for learner in together],
             config.clip_norm,
         ).tolist()
-    stacking.split(joined, states)
+    stacking.split(stack, states)
     return TrainedEpoch(losses[: len(learners)], size.images, rates)
 
 
@@ -92,7 +92,7 @@ def _inputs(plan: EpochPlan, learner: Learner, images: Images) -> inputs.Epoch:
 def _layers_stream(plan: EpochPlan, seed: int, device: torch.device, alone: bool) -> Iterator[None]:
     """Puts torch's global generators, which other packages' layers draw from, at the stream.
 
-    Raises UsageError where a layer drew from them in a stack: its bits would depend on which
+    Raises UsageError if a layer drew from them in a stack: its bits would depend on which
     network comes first.
     """
     devices = [device] if device.type == "cuda" else []

@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -23,11 +24,18 @@ def probabilities(network: nn.Module, images: Tensor) -> Tensor:
     return torch.cat([network(batch.float()).softmax(1) for batch in images.split(EVALUATED)])
 
 
-def score(found: Tensor, labels: Tensor) -> Score:
+def score(probabilities: Tensor, labels: Tensor) -> Score:
     """The score of probabilities N x 10 by the labels N, on the device of both.
 
-    In float32, as histories have it; results score averages in double precision, without torch.
+    In float32, while `ladder.scoring` scores results in double precision without torch: histories
+    keep this formula, because `reproduce` compares their `test_loss` exactly.
     """
-    errors = int((found.argmax(1) != labels).sum().item())
-    of_truth = found.gather(1, labels[:, None]).clamp_min(LEAST_PROBABILITY)
+    errors = int((probabilities.argmax(1) != labels).sum().item())
+    of_truth = probabilities.gather(1, labels[:, None]).clamp_min(LEAST_PROBABILITY)
     return Score(errors, -of_truth.log().mean().item())
+
+
+def difference(now: np.ndarray, stored: np.ndarray) -> tuple[int, float]:
+    """Of probabilities N x 10: how many predictions differ, and the largest change of one value."""
+    changed = int((now.argmax(1) != stored.argmax(1)).sum())
+    return changed, float(np.abs(now - stored).max())

@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+import safetensors.torch
 import torch
-from safetensors import torch as safetensors
 from torch import Tensor
 from torch.export import ExportedProgram
 
@@ -39,14 +39,14 @@ Run = Callable[[Tensor], Tensor]
 def to_safetensors(ensemble: Ensemble, record: Mapping[str, object]) -> bytes:
     """All weights by name; the metadata say how to build the networks, and whose they are."""
     tensors = {name: value.contiguous().clone() for name, value in ensemble.state_dict().items()}
-    about = {name: json.dumps(record[name]) for name in DESCRIBED}
-    return safetensors.save(tensors, {**about, **SIGNATURE, "mnistladder": __version__})
+    metadata = {name: json.dumps(record[name]) for name in DESCRIBED}
+    return safetensors.torch.save(tensors, {**metadata, **SIGNATURE, "mnistladder": __version__})
 
 
 def load(path: Path | str) -> Ensemble:
     """The networks of a safetensors file of `mnistladder export`; nothing of it is executed.
 
-    Raises CorruptError where it cannot be read, is another file, or is not as it was written.
+    Raises CorruptError if it cannot be read, is another file, or is not as it was written.
     """
     try:
         content = Path(path).read_bytes()
@@ -71,20 +71,20 @@ def _rebuilt(content: bytes) -> Ensemble:
     """
     # The format begins with its header's length, as eight bytes, and its header in JSON.
     length = int.from_bytes(content[:8], "little")
-    about = json.loads(content[8 : 8 + length]).get("__metadata__", {})
-    if not about.keys() >= {"config", "weights_sha256"}:
+    metadata = json.loads(content[8 : 8 + length]).get("__metadata__", {})
+    if not metadata.keys() >= {"config", "weights_sha256"}:
         raise ValueError("it does not say how to build them")
-    config, mistakes = check(json.loads(about["config"]))
+    config, mistakes = check(json.loads(metadata["config"]))
     if config is None:
         raise ValueError(f"its config is refused: {mistakes[0].message}")
-    hashes = json.loads(about["weights_sha256"])
+    hashes = json.loads(metadata["weights_sha256"])
     weights = len(hashes) * sum(row.parameters for row in layer_table(config.model))
     if not 0 < weights * FLOAT_BYTES <= len(content):  # a line can describe more than fits memory
-        raise ValueError(f"it describes {weights:,} weights, which it has not")
+        raise ValueError(f"it describes {weights:,} weights, but the file is too small for them")
     ensemble = Ensemble(network.build(config.model, 0, UNFITTED) for _ in hashes)
-    ensemble.load_state_dict(safetensors.load(content))
-    if [hash_weights(each) for each in ensemble.networks] != hashes:
-        raise ValueError("damaged: its weights have other hashes than it names")
+    ensemble.load_state_dict(safetensors.torch.load(content))
+    if [hash_weights(built) for built in ensemble.networks] != hashes:
+        raise ValueError("damaged: the hashes of its weights do not match")
     return ensemble
 
 
@@ -92,8 +92,8 @@ def to_pt2(ensemble: Ensemble, record: Mapping[str, object]) -> bytes:
     """A program of `torch.export` for any number of images; its metadata say whose it is."""
     buffer = io.BytesIO()
     with _quiet():
-        about = {"mnistladder.json": _described(record)}
-        torch.export.save(_program(ensemble), buffer, extra_files=about)
+        metadata = {"mnistladder.json": _described(record)}
+        torch.export.save(_program(ensemble), buffer, extra_files=metadata)
     return buffer.getvalue()
 
 
@@ -175,12 +175,6 @@ def probabilities(content: bytes, kind: str, images: np.ndarray) -> np.ndarray:
     run = READERS[kind](content)
     pixels = torch.from_numpy(images.astype(np.float32))[:, None]
     return torch.cat([run(batch) for batch in pixels.split(EVALUATED)]).numpy()
-
-
-def difference(found: np.ndarray, stored: np.ndarray) -> tuple[int, float]:
-    """Of probabilities N x 10: how many predictions differ, and the largest change of one."""
-    changed = int((found.argmax(1) != stored.argmax(1)).sum())
-    return changed, float(np.abs(found - stored).max())
 
 
 def _described(record: Mapping[str, object]) -> str:

@@ -60,11 +60,14 @@ class Epoch:
     def __getitem__(self, part: slice | Tensor) -> Images:
         """The images at some places of the epoch, by a slice or by their indices."""
         images, labels = self._gather(self.order[part])
-        of_part = tuple(each.part(part) for each in self.distortions)
+        of_part = tuple(kind.part(part) for kind in self.distortions)
         return Images(augment.apply(images, of_part), labels)
 
     def _gather(self, order: Tensor) -> tuple[Tensor, Tensor]:
-        """Images and labels in that order; where to look is no branch, which a GPU waits for."""
+        """Images and labels in that order.
+
+        `where` instead of a branch, because a GPU would wait for a branch.
+        """
         if self.pool is None:
             return self.train.images[order], self.train.labels[order]
         count = len(self.train)
@@ -85,7 +88,7 @@ def assemble_epoch(
 ) -> Epoch:
     """All that is random about an epoch's inputs: the images' order, and distortions if planned.
 
-    `epoch` counts the member's epochs from 0 across phases; `pool` carries the guessed labels.
+    `epoch` counts the network's epochs from 0 across phases; `pool` carries the guessed labels.
     """
     device = train.images.device
     order = mixed_order(len(train), len(pool) if pool else 0, config, phase, seed, epoch)
@@ -93,7 +96,7 @@ def assemble_epoch(
     if not (phase.augment and config.augment):
         return Epoch(train, guessed, order.to(device))
     drawn = augment.draw(config.augment, len(order), stream(seed, "augment", epoch))
-    distortions = tuple(each.to(device) for each in drawn)
+    distortions = tuple(kind.to(device) for kind in drawn)
     return Epoch(train, guessed, order.to(device), distortions)
 
 

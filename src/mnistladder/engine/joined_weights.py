@@ -41,7 +41,7 @@ def join_weights(built: nn.Module, exempt: Collection[nn.Parameter] = ()) -> Joi
     """Moves all parameters of the network into one tensor; they become views of it.
 
     The `exempt` ones are those without weight decay. Convolutions are laid out channels last.
-    Raises UsageError where a parameter is not float32.
+    Raises UsageError if a parameter is not float32.
     """
     for name, parameter in built.named_parameters():
         if parameter.dtype != torch.float32:

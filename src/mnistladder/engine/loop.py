@@ -1,4 +1,4 @@
-"""The training engine: an epoch's inputs, then the only hot loop. No files, no terminal."""
+"""The only hot loop: trains one network, or several as one, batch by batch."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ from mnistladder.model.modules import dropout_masks
 
 
 def run_epoch(
-    member: TrainState,
+    state: TrainState,
     loss_function: Loss,
     epochs: Sequence[Epoch | Images],
     batch_size: int,
@@ -25,18 +25,18 @@ def run_epoch(
 
     `rates` is the learning rate of each step; a network's generator draws its dropout masks.
     """
-    network, weights, optimizer = member.network.train(), member.weights, member.optimizer
-    members = len(generators)
-    total = torch.zeros(members, device=weights.device)
+    network, weights, optimizer = state.network.train(), state.weights, state.optimizer
+    networks = len(generators)
+    total = torch.zeros(networks, device=weights.device)
     with dropout_masks(network, batch_size, generators) as set_next_masks:
         for rate, (images, labels) in zip(rates, batches(epochs, batch_size), strict=True):
             set_next_masks()
-            logits = member.forward(images)
-            each = zip(logits.chunk(members, 1), labels.chunk(members, -1), strict=True)
+            logits = state.forward(images)
+            by_network = zip(logits.chunk(networks, 1), labels.chunk(networks, -1), strict=True)
             # One call a network: a kernel's rounding may depend on how many rows it is given.
-            losses = torch.stack([loss_function(own, truth.flatten()) for own, truth in each])
+            losses = torch.stack([loss_function(own, truth.flatten()) for own, truth in by_network])
             weights.grad.zero_()  # type: ignore[union-attr]
-            member.backward(losses.sum())
+            state.backward(losses.sum())
             if clip_norm is not None:
                 nn.utils.clip_grad_norm_(weights, clip_norm)
             for group in optimizer.param_groups:

@@ -28,14 +28,14 @@ def samples(
         if digit in train.labels
     ]
     raw = torch.from_numpy(train.images[first])[:, None].float()
-    found = {"raw": raw}
+    steps = {"raw": raw}
     if config.augment:
         for draw in range(DISTORTIONS):
             drawn = augment.draw(config.augment, len(raw), stream(0, "augment", draw))
-            found[f"augmented, draw {draw + 1}"] = augment.apply(raw, drawn)
+            steps[f"augmented, draw {draw + 1}"] = augment.apply(raw, drawn)
     for layer in config.model[:1]:
         if isinstance(layer, Normalize):
             standardize = Standardize(layer.mean, layer.std)
             standardize.fit(*statistics)
-            found["normalised"] = standardize(raw)
-    return {name: images[:, 0].numpy() for name, images in found.items()}
+            steps["normalised"] = standardize(raw)
+    return {name: images[:, 0].numpy() for name, images in steps.items()}

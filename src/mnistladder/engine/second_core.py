@@ -33,7 +33,7 @@ class Owed:
         """Adds them to the parameters' gradients, by the kernel that autograd calls."""
         module = self.module
         kind = self.gradient.dtype  # in mixed precision that of the forward pass
-        _, *found = torch.ops.aten.convolution_backward.default(
+        _, *gradients = torch.ops.aten.convolution_backward.default(
             self.gradient,
             self.values.to(kind),
             module.weight.to(kind),
@@ -46,7 +46,7 @@ class Owed:
             module.groups,
             [False, True, module.bias is not None],
         )
-        for parameter, part in zip((module.weight, module.bias), found, strict=True):
+        for parameter, part in zip((module.weight, module.bias), gradients, strict=True):
             if parameter is not None:
                 parameter.grad.add_(part)  # type: ignore[union-attr]
 
@@ -73,17 +73,17 @@ class SecondCore:
         self._thread.join()
 
     @contextmanager
-    def lent_to(self, member: TrainState) -> Iterator[None]:
+    def lent_to(self, state: TrainState) -> Iterator[None]:
         """Inside, the convolutions of a network on the CPU use the thread; `backward` waits for it.
 
         Afterwards the network is a plain one again.
         """
         convolutions = [
             module
-            for module in member.network.modules()
+            for module in state.network.modules()
             if type(module) is nn.Conv2d and _pads_with_zeros(module)
         ]
-        plain, member.backward = member.backward, self._backward
+        plain, state.backward = state.backward, self._backward
         for module in convolutions:
             module.forward = partial(self._convolve, module)  # type: ignore[method-assign]
         self._is_lent = True
@@ -91,7 +91,7 @@ class SecondCore:
             yield
         finally:
             self._is_lent = False
-            member.backward = plain
+            state.backward = plain
             for module in convolutions:
                 del module.forward  # the method of the class is visible again
 

@@ -1,9 +1,10 @@
-"""Several members in one set of kernels: their weights joined for an epoch, then handed back.
+"""Several networks in one set of kernels: their weights joined for an epoch, then handed back.
 
 A small network's step is as much calling kernels as computing in them, and narrow channels leave
-most of a vector unused. Four members of rung 9 side by side train 1.35 times as many images a
+most of a vector unused. Four networks of rung 9 side by side train 1.35 times as many images a
 second as one after the other on the same core. Each sees its own images and masks; its sums may be
-rounded in another order than alone, but by no other number of members than by two.
+rounded in another order than alone, but the number of networks in the stack (two or more) changes
+no bit.
 """
 
 from collections.abc import Iterator, Sequence
@@ -19,24 +20,24 @@ from mnistladder.model import network
 Moments = dict[str, Tensor]  # as `TrainState.moments` gives them
 
 
-def join(config: Config, members: Sequence[TrainState]) -> TrainState:
-    """The members as one, at their common point of training; a single one as it is.
+def join(config: Config, states: Sequence[TrainState]) -> TrainState:
+    """The networks as one, at their common point of training; a single one as it is.
 
-    `split` gives each what was learnt; until then they don't change.
+    `split` gives each network what was learnt; until then they don't change.
     """
-    if len(members) == 1:
-        return members[0]
-    device = members[0].weights.device
-    built = network.build_stacked(config.model, len(members)).to_empty(device=device)
+    if len(states) == 1:
+        return states[0]
+    device = states[0].weights.device
+    built = network.build_stacked(config.model, len(states)).to_empty(device=device)
     stack = TrainState.of(config, built)
     for value in built.state_dict().values():
-        value.zero_()  # what belongs to no member
-    own = [member.moments() for member in members]
+        value.zero_()  # what belongs to no network
+    own = [state.moments() for state in states]
     wide = _moments_like(own[0], stack)
-    for whole, *parts in _tensors([stack, *members], [wide, *own]):
+    for whole, *parts in _tensors([stack, *states], [wide, *own]):
         whole.copy_(torch.cat(parts) if whole.dim() else parts[0])
     stack.take_moments(wide)
-    _share_constants(built, members[0].network)
+    _share_constants(built, states[0].network)
     return stack
 
 
@@ -49,7 +50,7 @@ def _moments_like(moments: Moments, state: TrainState) -> Moments:
 
 
 def _share_constants(built: nn.Module, own: nn.Module) -> None:
-    """Buffers that are not stored are constants of the layer: the stack has one member's."""
+    """Buffers that are not stored are constants of the layer: the stack has one network's."""
     stored, constants = built.state_dict().keys(), dict(own.named_buffers())
     for name, buffer in built.named_buffers():
         if name not in stored:
@@ -57,38 +58,41 @@ def _share_constants(built: nn.Module, own: nn.Module) -> None:
             buffer.copy_(constants[name])
 
 
-def _check_shape(name: str, whole: Tensor, part: Tensor, members: int) -> None:
+def _check_shape(name: str, whole: Tensor, part: Tensor, networks: int) -> None:
     """Raises UsageError for a layer that says `stackable`, and is not."""
-    if whole.dim() and whole.numel() < members * part.numel():
+    if whole.dim() and whole.numel() < networks * part.numel():
         shapes = f"{tuple(part.shape)} alone, {tuple(whole.shape)} stacked"
         raise UsageError(f"{name}: {shapes}; its layer cannot be `stackable`; use --stack 1")
 
 
-def split(stack: TrainState, members: Sequence[TrainState]) -> None:
-    """Gives each member its weights, buffers and optimizer state out of the stack."""
-    if stack is members[0]:
+def split(stack: TrainState, states: Sequence[TrainState]) -> None:
+    """Gives each network its weights, buffers and optimizer state out of the stack."""
+    if stack is states[0]:
         return
     wide = stack.moments()
-    own = [_moments_like(wide, member) for member in members]
-    for whole, *parts in _tensors([stack, *members], [wide, *own]):
-        pieces = whole.chunk(len(members)) if whole.dim() else [whole] * len(members)
+    own = [_moments_like(wide, state) for state in states]
+    for whole, *parts in _tensors([stack, *states], [wide, *own]):
+        pieces = whole.chunk(len(states)) if whole.dim() else [whole] * len(states)
         for part, piece in zip(parts, pieces, strict=True):
             part.copy_(piece)
-    for member, moments in zip(members, own, strict=True):
-        member.take_moments(moments)
+    for state, moments in zip(states, own, strict=True):
+        state.take_moments(moments)
 
 
 def _tensors(
     states: Sequence[TrainState], moments: Sequence[Moments]
 ) -> Iterator[tuple[Tensor, ...]]:
-    """All that a member's future depends on, tensor by tensor: the stack's, then each member's."""
-    stack, *members = states
-    wholes, parts = (state.network.state_dict().values() for state in (stack, members[0]))
+    """All that a network's future depends on, tensor by tensor: the stack's, then each network's.
+
+    `states` and `moments` begin with those of the stack.
+    """
+    stack, *own = states
+    wholes, parts = (state.network.state_dict().values() for state in (stack, own[0]))
     for name, whole, part in zip(stack.network.state_dict(), wholes, parts, strict=True):
-        _check_shape(name, whole, part, len(members))
+        _check_shape(name, whole, part, len(own))
     pairs = zip(states, moments, strict=True)
-    for whole, *each in zip(*(_state(state, of_it) for state, of_it in pairs), strict=True):
-        yield whole[: len(each) * len(each[0])] if whole.dim() else whole, *each
+    for whole, *pieces in zip(*(_state(state, of_it) for state, of_it in pairs), strict=True):
+        yield whole[: len(pieces) * len(pieces[0])] if whole.dim() else whole, *pieces
 
 
 def _state(state: TrainState, moments: Moments) -> Iterator[Tensor]:

@@ -5,8 +5,8 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import safetensors.torch
 import torch
-from safetensors import torch as safetensors
 from torch import Tensor, nn
 
 from mnistladder.config.spec import Config
@@ -73,11 +73,13 @@ class TrainState:
         """Weights, buffers and optimizer state as safetensors bytes."""
         tensors = {WEIGHT + name: value for name, value in self.network.state_dict().items()}
         tensors |= {MOMENT + kind: value for kind, value in self.moments().items()}
-        return safetensors.save({name: value.cpu().contiguous() for name, value in tensors.items()})
+        return safetensors.torch.save(
+            {name: value.cpu().contiguous() for name, value in tensors.items()}
+        )
 
     def load(self, checkpoint: bytes) -> None:
-        """Takes over the state of `save`. Raises CorruptError where it is another network's."""
-        tensors = safetensors.load(checkpoint)
+        """Takes over the state of `save`. Raises CorruptError if it is another network's."""
+        tensors = safetensors.torch.load(checkpoint)
         weights, moments = (
             {name.removeprefix(kind): value for name, value in tensors.items() if kind in name}
             for kind in (WEIGHT, MOMENT)

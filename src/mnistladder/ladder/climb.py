@@ -83,7 +83,7 @@ class Ladder:
     ) -> Iterator[Outcome]:
         """Trains what is missing and yields each attempt's outcome as soon as it is decided.
 
-        `executor` may be None where nothing is missing. Without `keep_going` the first failure ends
+        `executor` may be None if nothing is missing. Without `keep_going` the first failure ends
         the climb. Raises CorruptError for damaged stored files, ResourceError for a full disk.
         """
         self._repair(emit)

@@ -13,7 +13,7 @@ SMALLEST_GROUP_TO_STACK = 4  # two stacks of two: with fewer networks, one of tw
 
 @dataclass(frozen=True)
 class Job:
-    """Stages of one plan for one worker: one alone, or several stacked."""
+    """Stages for one worker: one alone, or several that train as one."""
 
     stages: tuple[Stage, ...]
     stacked: bool = False

@@ -6,8 +6,6 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from mnistladder.config.spec import Rung
 from mnistladder.config.validate import recorded_config
 from mnistladder.data.datasets import Source
@@ -27,14 +25,14 @@ Trace = Mapping[str, Sequence[Mapping[str, object]]]  # by network, the fields o
 
 
 def attempt_of(record: ResultRecord, source: Source) -> Attempt:
-    """What was climbed for a result, from its record. Raises UsageError, CorruptError."""
+    """What was attempted for a result, from its record. Raises UsageError, CorruptError."""
     if source.sha256 != record.data.sha256:
         raise UsageError(f"{record.where}: {source.name} is not the data it was measured on")
     rung = Rung(record.rung, recorded_config(record.config, record.where), record.overrides)
     attempt = Attempt(rung, record.seed, source)
     if attempt.result_id != record.result_id:
         raise UsageError(
-            f"{record.where}: was made by another engine, which this mnistladder has not"
+            f"{record.where}: was made by another engine, which this version does not have"
         )
     return attempt
 
@@ -65,14 +63,13 @@ def check_networks(
         if stage.key in known:
             continue
         store.check_files(stage.key)
-        member = TrainState.new(stage.config, stage.seed, digits.statistics, device)
-        member.load(store.checkpoint(stage.key))
-        now = evaluate.probabilities(member.evaluated, digits.test.images).cpu().numpy()
+        state = TrainState.new(stage.config, stage.seed, digits.statistics, device)
+        state.load(store.checkpoint(stage.key))
+        now = evaluate.probabilities(state.evaluated, digits.test.images).cpu().numpy()
         stored = store.probabilities(stage.key)
-        changed = int((now.argmax(1) != stored.argmax(1)).sum())
-        largest = float(np.abs(now - stored).max())
+        changed, largest = evaluate.difference(now, stored)
         recorded = store.record(stage.key).weights_sha256
-        yield NetworkCheck(stage, changed, largest, hash_weights(member.evaluated) == recorded)
+        yield NetworkCheck(stage, changed, largest, hash_weights(state.evaluated) == recorded)
 
 
 def wrong_fields(record: ResultRecord, attempt: Attempt, store: StageStore) -> list[str]:

@@ -31,9 +31,9 @@ FROM_LAST_STAGE = (
 def make_result(attempt: Attempt, store: StageStore) -> ResultRecord:
     """The record of an attempt whose stages are all stored. Raises CorruptError, DataError."""
     final = attempt.levels[-1]
-    each = [store.probabilities(stage.key) for stage in final]
+    probabilities = [store.probabilities(stage.key) for stage in final]
     labels = attempt.source.test_labels()
-    member_errors = [int((p.argmax(1) != labels).sum()) for p in each]
+    member_errors = [int((p.argmax(1) != labels).sum()) for p in probabilities]
     records = {stage.key: store.record(stage.key) for stage in attempt.stages}
     if member_errors != [records[stage.key].test_errors for stage in final]:
         raise CorruptError(f"{store.root}: stored errors do not fit the stored probabilities")
@@ -42,7 +42,7 @@ def make_result(attempt: Attempt, store: StageStore) -> ResultRecord:
         "member_keys": [stage.key for stage in final],
         "member_seeds": [stage.seed for stage in final],
         "member_errors": member_errors,
-        **_scores(mean_probabilities(each), labels, attempt.rung.config),
+        **_scores(mean_probabilities(probabilities), labels, attempt.rung.config),
         "curve": _curve(
             [[store.history(stage.key) for stage in level] for level in attempt.levels],
             len(labels),
@@ -55,7 +55,7 @@ def make_result(attempt: Attempt, store: StageStore) -> ResultRecord:
 
 
 def _identity(attempt: Attempt) -> dict[str, object]:
-    """What was climbed."""
+    """What was attempted."""
     config = attempt.rung.config
     return {
         "result_id": attempt.result_id,
@@ -100,7 +100,11 @@ def _published(attempt: Attempt) -> float | None:
 
 
 def _scores(probabilities: np.ndarray, labels: np.ndarray, config: Config) -> dict[str, object]:
-    """Errors, loss and what can be compared image by image, of averaged probabilities N x 10."""
+    """Errors, loss and what can be compared image by image, of averaged probabilities N x 10.
+
+    In double precision without torch, while `engine.evaluate.score` keeps the float32 formula of
+    histories, because `reproduce` compares their `test_loss` exactly.
+    """
     every = probabilities.argmax(1).astype(np.uint8)
     part = config.scored_slice(len(labels))
     predictions, truth = every[part], labels[part]

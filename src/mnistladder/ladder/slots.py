@@ -4,31 +4,31 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from mnistladder import environment
-from mnistladder.environment import parse_device
+from mnistladder.environment import CPU, DeviceChoice, parse_device, usable_cuda_devices
 
 
 @dataclass(frozen=True)
 class Slot:
     """Where one job computes: a device, and the core that its worker is bound to, if any."""
 
-    device: str
+    device: DeviceChoice
     core: int | None = None
 
 
 @dataclass(frozen=True)
 class Devices:
-    """Names of the devices that jobs share: the CPU alone, or one or more GPUs."""
+    """The devices that jobs share: the CPU alone, or one or more GPUs."""
 
-    names: tuple[str, ...]
+    choices: tuple[DeviceChoice, ...]
 
     @property
     def are_gpus(self) -> bool:
-        return self.names != ("cpu",)
+        return self.choices[0].is_gpu
 
     @property
     def default_jobs(self) -> int:
         """One job a GPU, or one a CPU core."""
-        return len(self.names) if self.are_gpus else environment.usable_cores()
+        return len(self.choices) if self.are_gpus else environment.usable_cores()
 
     def slots(self, jobs: int) -> list[Slot]:
         """A slot for each of `jobs`: over the GPUs in turn, or each on a core of its own.
@@ -36,15 +36,15 @@ class Devices:
         Workers are bound to cores only if each core gets one; else the system places them better.
         """
         if self.are_gpus:
-            return [Slot(self.names[number % len(self.names)]) for number in range(jobs)]
+            return [Slot(self.choices[number % len(self.choices)]) for number in range(jobs)]
         cores = environment.usable_core_numbers()
         if jobs == len(cores):
-            return [Slot("cpu", core) for core in cores]
-        return [Slot("cpu")] * jobs
+            return [Slot(CPU, core) for core in cores]
+        return [Slot(CPU)] * jobs
 
 
 def decide_devices(
-    name: str, find_gpus: Callable[[], Sequence[int]] = environment.usable_cuda_devices
+    name: str, find_gpus: Callable[[], Sequence[int]] = usable_cuda_devices
 ) -> Devices:
     """What `--device` means on this machine: `auto` is every usable CUDA device, else the CPU.
 
@@ -53,7 +53,7 @@ def decide_devices(
     """
     choice = parse_device(name)
     if choice.kind not in ("auto", "cuda") or choice.index is not None:
-        return Devices((str(choice),))
+        return Devices((choice,))
     if gpus := find_gpus():
-        return Devices(tuple(f"cuda:{index}" for index in gpus))
-    return Devices(("cpu",) if choice.kind == "auto" else ("cuda",))
+        return Devices(tuple(DeviceChoice("cuda", index) for index in gpus))
+    return Devices((CPU if choice.kind == "auto" else choice,))

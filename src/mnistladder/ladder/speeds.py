@@ -1,6 +1,7 @@
 """Speeds measured on this machine, kept in the runs folder; `timing` measures them."""
 
 from collections.abc import Iterable
+from functools import cached_property
 from pathlib import Path
 
 from mnistladder import environment, sealed, storage
@@ -8,6 +9,7 @@ from mnistladder.config.cost import OVERHEAD, multiply_adds
 from mnistladder.config.recipe import recipe
 from mnistladder.config.sizes import epoch_size
 from mnistladder.config.spec import Config
+from mnistladder.environment import AUTO, DeviceChoice
 from mnistladder.errors import CorruptError
 from mnistladder.ladder.stages import Stage
 from mnistladder.runs.records import BoardRow, Record, Sealed
@@ -18,7 +20,7 @@ LARGEST = 64  # networks stacked
 
 
 class Speed(Record):
-    """Seconds of one image trained, augmented, evaluated, and of an epoch's end stored.
+    """Seconds to train, augment or evaluate one image, and to store the end of an epoch.
 
     Measured by `timing.measure`.
     """
@@ -34,8 +36,10 @@ class Speed(Record):
         for phase in stage.phases:
             batch, pseudo = stage.config.batch_size, phase.pseudo_per_batch
             images = epoch_size(train_images, batch, pseudo).images
-            each = self.train_s + (self.augment_s if phase.augment else 0)
-            total += phase.epochs * (images * each + test_images * self.evaluate_s + self.store_s)
+            image_s = self.train_s + (self.augment_s if phase.augment else 0)
+            total += phase.epochs * (
+                images * image_s + test_images * self.evaluate_s + self.store_s
+            )
         return total
 
 
@@ -51,14 +55,19 @@ class CalibrationRecord(Sealed):
 class Calibration:
     """Speeds measured on this machine, kept in a runs folder."""
 
-    def __init__(self, runs: Path, device: str) -> None:
+    def __init__(self, runs: Path, device: DeviceChoice = AUTO) -> None:
         self.path = runs / CALIBRATION
-        kind = "gpu" if environment.parse_device(device).is_gpu else "cpu"
-        self.machine = [kind, environment.cpu_name(), environment.versions()["torch"]]
+        self.device = device
         self.speeds: dict[str, Speed] = {}
         self.start_s, self.start_mib = 0.0, 0.0  # of a process before its first stage
         if self.path.exists():
             self._load()
+
+    @cached_property
+    def machine(self) -> list[str | None]:
+        """What the speeds belong to. To decide `auto` may take seconds, so nothing asks early."""
+        kind = "gpu" if self.device.is_gpu else "cpu"
+        return [kind, environment.cpu_name(), environment.versions()["torch"]]
 
     def _load(self) -> None:
         try:
@@ -97,7 +106,7 @@ class Calibration:
         return next((self.speeds[key] for key in keys if key in self.speeds), None)
 
 
-KEYS = ("model", "batch_size", "loss", "optimizer", "precision", "augment")
+KEYS = ("model", "batch_size", "loss", "optimizer", "precision", "augment", "clip_norm")
 
 
 def network_key(config: Config, networks: int) -> str:
@@ -110,7 +119,7 @@ def network_key(config: Config, networks: int) -> str:
 def images_per_second(config: Config, board: Iterable[BoardRow]) -> float | None:
     """The speed of this config by results measured before, scaled from the most similar network.
 
-    None where nothing was measured yet.
+    None if nothing was measured yet.
     """
     own, wanted = digest(recipe(config)), multiply_adds(config) + OVERHEAD
     known: list[tuple[float, float]] = []

@@ -9,7 +9,7 @@ from mnistladder.ladder.climb import Ladder, Outcome, Success
 from mnistladder.ladder.events import EpochDone, Event, Failed, Finished, Started
 
 
-class State(StrEnum):
+class Status(StrEnum):
     """What a rung is doing."""
 
     DONE = "done"
@@ -19,11 +19,11 @@ class State(StrEnum):
 
 
 @dataclass(frozen=True)
-class RungState:
+class RungStatus:
     """A rung's seeds together; a network that rungs share counts for each of them."""
 
     name: str
-    state: State
+    status: Status
     seeds_done: int
     seeds: int
     epochs_done: int
@@ -31,7 +31,7 @@ class RungState:
     accuracy: float | None  # in percent, the mean over the seeds that have a result
 
 
-class Standing:
+class LadderStatus:
     """Receives the events and outcomes of a ladder, and knows how far its rungs are."""
 
     def __init__(self, ladder: Ladder) -> None:
@@ -40,7 +40,9 @@ class Standing:
         for attempt in ladder.attempts:
             epochs = {stage.key: stage.epochs for stage in attempt.stages}
             self.rungs[attempt.rung.label][attempt.result_id] = epochs
-        self.accuracies = {t.result_id: record.accuracy for t, record in ladder.known.items()}
+        self.accuracies = {
+            attempt.result_id: record.accuracy for attempt, record in ladder.known.items()
+        }
         self.failed_results = set[str]()  # result ids
         self.running = set[str]()  # keys of stages, as are those below
         self.failed = set[str]()
@@ -66,11 +68,11 @@ class Standing:
         else:
             self.failed_results.add(outcome.attempt.result_id)
 
-    def states(self) -> list[RungState]:
+    def of_rungs(self) -> list[RungStatus]:
         """A row for each rung, in the order asked for."""
-        return [self._state(name, seeds) for name, seeds in self.rungs.items()]
+        return [self._status(name, seeds) for name, seeds in self.rungs.items()]
 
-    def _state(self, name: str, seeds: Mapping[str, Mapping[str, int]]) -> RungState:
+    def _status(self, name: str, seeds: Mapping[str, Mapping[str, int]]) -> RungStatus:
         known = [self.accuracies[result] for result in seeds if result in self.accuracies]
         epochs = sum(sum(stages.values()) for stages in seeds.values())
         left = sum(
@@ -79,7 +81,7 @@ class Standing:
             if result not in self.accuracies  # it is done, even if its networks were deleted
             for key in stages
         )
-        return RungState(
+        return RungStatus(
             name,
             self._word(seeds.keys(), {key for stages in seeds.values() for key in stages}),
             seeds_done=len(known),
@@ -89,27 +91,28 @@ class Standing:
             accuracy=sum(known) / len(known) if known else None,
         )
 
-    def _word(self, results: Set[str], keys: Set[str]) -> State:
+    def _word(self, results: Set[str], keys: Set[str]) -> Status:
         if not self.failed_results.isdisjoint(results) or not self.failed.isdisjoint(keys):
-            return State.FAILED
+            return Status.FAILED
         if results <= self.accuracies.keys():
-            return State.DONE
+            return Status.DONE
         # All trained but without a result yet: that takes a moment and counts as running.
         is_trained = not any(self.epochs_left.get(key) for key in keys)
-        return State.WAITING if self.running.isdisjoint(keys) and not is_trained else State.RUNNING
+        is_waiting = self.running.isdisjoint(keys) and not is_trained
+        return Status.WAITING if is_waiting else Status.RUNNING
 
 
-def fitted(states: Sequence[RungState], rows: int) -> tuple[list[RungState], Counter[State]]:
-    """At most `rows` rows, and how many rungs of each state were left out.
+def fitted(statuses: Sequence[RungStatus], rows: int) -> tuple[list[RungStatus], Counter[Status]]:
+    """At most `rows` rows, and how many rungs of each status were left out.
 
     The counts take a row of their own. Failed and running rungs are kept first, then the rungs that
     come next, then those that were done last.
     """
-    if len(states) <= rows:
-        return list(states), Counter()
-    waiting = [state for state in states if state.state is State.WAITING]
-    done = [state for state in states if state.state is State.DONE][::-1]
-    busy = [state for state in states if state not in waiting and state not in done]
+    if len(statuses) <= rows:
+        return list(statuses), Counter()
+    waiting = [status for status in statuses if status.status is Status.WAITING]
+    done = [status for status in statuses if status.status is Status.DONE][::-1]
+    busy = [status for status in statuses if status not in waiting and status not in done]
     kept = [*busy, *waiting, *done][: max(rows - 1, 0)]
-    left_out = [state for state in states if state not in kept]
-    return [state for state in states if state in kept], Counter(s.state for s in left_out)
+    left_out = [status for status in statuses if status not in kept]
+    return [status for status in statuses if status in kept], Counter(s.status for s in left_out)

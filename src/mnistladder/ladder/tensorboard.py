@@ -51,30 +51,30 @@ class Network:
 
 def networks(attempts: Sequence[Attempt]) -> dict[str, Network]:
     """The network of each stage's key: that of the first rung that needs the stage."""
-    found: dict[str, Network] = {}
+    by_key: dict[str, Network] = {}
     for attempt in attempts:
         for stages in zip(*attempt.levels, strict=True):
             for stage in stages:
                 name = f"{attempt.rung.name} network {stage.seed}"
-                found.setdefault(stage.key, Network(name, stages))
-    return found
+                by_key.setdefault(stage.key, Network(name, stages))
+    return by_key
 
 
 class TensorBoards:
     """Receives events and writes them under `runs`/tensorboard.
 
-    It stands in the way of no training: what it cannot write is told once, and it writes no more.
+    It never stops training: at the first error it reports once and writes no more.
     """
 
     def __init__(
-        self, attempts: Sequence[Attempt], runs: Path, tell: Callable[[Event], None]
+        self, attempts: Sequence[Attempt], runs: Path, emit: Callable[[Event], None]
     ) -> None:
         self.runs = runs
         self.store = StageStore(runs)
         self.source = attempts[0].source
         self.networks = networks(attempts)
         self.writers: dict[str, SummaryWriter] = {}  # of the stages in training
-        self.tell = tell
+        self.emit = emit
         self.broken = False
 
     def __call__(self, event: Event) -> None:
@@ -85,14 +85,14 @@ class TensorBoards:
         except (OSError, UserError) as error:
             self.broken = True
             reason = error.strerror if isinstance(error, OSError) else error
-            self.tell(Notice(event.key, f"the log for TensorBoard ends here: {reason}"))
+            self.emit(Notice(event.key, f"the log for TensorBoard ends here: {reason}"))
 
     def _write(self, event: Event) -> None:
         if isinstance(event, Started):
             self._begin(event.key, event.epochs_done)
         elif isinstance(event, EpochDone):
             self._add_row(self.writers[event.key], event.row)
-            self.writers[event.key].flush()  # a killed process has written what it told of
+            self.writers[event.key].flush()  # a killed process has written what it reported
         elif isinstance(event, Finished | Failed):
             if isinstance(event, Finished) and event.key not in self.writers:
                 self._begin(event.key, None)  # another process trained it
@@ -100,8 +100,9 @@ class TensorBoards:
                 writer.close()
 
     def _begin(self, key: str, epochs: int | None) -> None:
-        """Opens a stage's log with the network's epochs so far; of the stage, `epochs` or all.
+        """Opens the log of a stage.
 
+        It begins with the network's earlier epochs and the first `epochs` (or all) of this stage.
         It takes the place of what was logged before, so that no epoch is there twice.
         """
         known = self.networks[key]
@@ -123,7 +124,7 @@ class TensorBoards:
         kind, images = sample_images(stage.config, stage.seed, self._digits)
         writer.add_images(f"training_images/{kind}", images, 0)
         if reason := _add_graph(writer, stage, self._digits.statistics):
-            self.tell(Notice(key, f"no graph for TensorBoard: {reason}"))
+            self.emit(Notice(key, f"no graph for TensorBoard: {reason}"))
 
     @cached_property
     def _digits(self) -> Digits:
@@ -135,7 +136,7 @@ class TensorBoards:
 
     def close(self) -> None:
         for writer in self.writers.values():
-            with contextlib.suppress(OSError):  # it was told of, or cannot be any more
+            with contextlib.suppress(OSError):  # it was reported, or cannot be any more
                 writer.close()
         self.writers.clear()
 
@@ -183,12 +184,12 @@ def _make_writer(folder: Path) -> "SummaryWriter":
 
 
 def _add_graph(writer: "SummaryWriter", stage: Stage, statistics: tuple[float, float]) -> str:
-    """Adds the graph of the stage's network; says why not where it cannot be traced."""
+    """Adds the graph of the stage's network; says why not if it cannot be traced."""
     built = network.build(stage.config.model, stage.seed, statistics)
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):  # it prints errors
         # The writer knows no other way to a graph than torch's old tracer.
         warnings.filterwarnings("ignore", r"`torch\.jit\.\w+` is deprecated", FutureWarning)
-        # What a layer of another package computes from shapes is told as a warning.
+        # What a layer of another package computes from shapes is reported as a warning.
         warnings.filterwarnings("ignore", category=torch.jit.TracerWarning)  # type: ignore[attr-defined]
         try:
             writer.add_graph(built, torch.zeros(1, 1, 28, 28))

@@ -3,7 +3,7 @@
 import os
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import median
 
@@ -40,35 +40,45 @@ def measure(config: Config, networks: int, device: torch.device, runs: Path) -> 
     Raises ResourceError.
     """
     make_deterministic()
-    members = [TrainState.new(config, seed, STATISTICS, device) for seed in range(networks)]
-    joined = stacking.join(config, members)
+    states = [TrainState.new(config, seed, STATISTICS, device) for seed in range(networks)]
+    return Speed(
+        train_s=_train_s(config, states, device),
+        augment_s=_assemble_s(config, device),
+        evaluate_s=_evaluate_s(states[0], device),
+        store_s=_store_s(states[0], runs),
+    )
+
+
+def _train_s(config: Config, states: Sequence[TrainState], device: torch.device) -> float:
+    """Seconds to train one image of one network, without augmentation."""
+    networks = len(states)
+    stack = stacking.join(config, states)
     loss = optim.make_loss(config)
 
     def steps(count: int) -> float:
         images = _noise(count * config.batch_size, device)
         generators = [inputs.stream(seed, "dropout", 0, device) for seed in range(networks)]
+        epochs, rates = [images] * networks, [1e-4] * count
         return _seconds(
             lambda: loop.run_epoch(
-                joined, loss, [images] * networks, config.batch_size, [1e-4] * count, generators
+                stack, loss, epochs, config.batch_size, rates, generators, config.clip_norm
             ),
             device,
         )
 
     steps(2)
     count = max(5, int(BUDGET_S / max(steps(3) / 3, 1e-5)))
-    each = steps(count) / (count * config.batch_size * networks)
+    return steps(count) / (count * config.batch_size * networks)
+
+
+def _evaluate_s(state: TrainState, device: torch.device) -> float:
+    """Seconds to evaluate one image."""
     test = _noise(4 * EVALUATED, device).images
-    evaluate.probabilities(members[0].network, test[:EVALUATED])
-    evaluate_s = _seconds(lambda: evaluate.probabilities(members[0].network, test), device)
-    return Speed(
-        train_s=each,
-        augment_s=_assemble_s(config, device),
-        evaluate_s=evaluate_s / len(test),
-        store_s=_store_s(members[0], runs),
-    )
+    evaluate.probabilities(state.evaluated, test[:EVALUATED])
+    return _seconds(lambda: evaluate.probabilities(state.evaluated, test), device) / len(test)
 
 
-def _store_s(member: TrainState, runs: Path) -> float:
+def _store_s(state: TrainState, runs: Path) -> float:
     """Seconds to store an epoch's end; how long a disk takes to sync differs a hundredfold.
 
     Where no runs folder is yet, or none that we may write to, the disk of temporary files counts.
@@ -76,17 +86,17 @@ def _store_s(member: TrainState, runs: Path) -> float:
     own_disk = runs if os.access(runs, os.W_OK) else None
     with tempfile.TemporaryDirectory(prefix=".speed-", dir=own_disk) as folder:
         store = StageStore(Path(folder))
-        each = list[float]()
+        seconds = list[float]()
         for epoch in range(5):
             row = EPOCH.model_copy(update={"epoch": epoch})
             start = time.perf_counter()
-            store.save_progress("speed", 0, Progress(member.save(), [row]))
-            each.append(time.perf_counter() - start)
-    return median(each)
+            store.save_progress("speed", 0, Progress(state.save(), [row]))
+            seconds.append(time.perf_counter() - start)
+    return median(seconds)
 
 
 def _assemble_s(config: Config, device: torch.device) -> float:
-    """Seconds an image that augmentation takes; 0 where there is none."""
+    """Seconds an image that augmentation takes; 0 if there is none."""
     if not config.augment:
         return 0.0
     images = _noise(4096, device)
@@ -108,7 +118,7 @@ def _noise(count: int, device: torch.device) -> Images:
 
 
 def _seconds(work: Callable[[], object], device: torch.device) -> float:
-    _wait(device)  # what was asked of it before is not of this work
+    _wait(device)  # earlier work does not count
     start = time.perf_counter()
     work()
     _wait(device)
@@ -116,7 +126,7 @@ def _seconds(work: Callable[[], object], device: torch.device) -> float:
 
 
 def _wait(device: torch.device) -> None:
-    """Until the device has done all that it was asked to."""
+    """Waits until the device has finished."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     elif device.type == "mps":

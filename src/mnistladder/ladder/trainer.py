@@ -1,4 +1,4 @@
-"""Trains stages of one plan from wherever they stand to their stored end."""
+"""Trains stages that can train as one from wherever they stand to their stored end."""
 
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -28,7 +28,7 @@ class Trainee:
     """A stage in training: its network, and how far it got."""
 
     stage: Stage
-    member: TrainState
+    state: TrainState
     progress: Progress
     pool: Images | None
     started: datetime
@@ -46,7 +46,7 @@ class Trainee:
 
 @dataclass(frozen=True)
 class Trainer:
-    """Trains stages on a device, stores them among `members` and tells each event.
+    """Trains stages on a device, stores them, and emits events.
 
     `second_core` is lent to networks on the CPU; no bit depends on it.
     """
@@ -58,11 +58,12 @@ class Trainer:
     clock: RunningClock = field(default_factory=RunningClock)
 
     def train(self, stages: Sequence[Stage], stacked: bool = False) -> None:
-        """Trains what is missing of stages of one plan, storing each epoch, then the results.
+        """Trains what is missing of stages that can train as one; stores each epoch, then results.
 
-        The end of each stage is an event. What another process trains already is waited for.
-        `stacked` networks train as one; what began in a stack goes on in one, and alone the other
-        way. Raises DataError and ResourceError, which end all stages not told of.
+        The end of each stage is an event. If another process already trains a stage, this waits for
+        it. `stacked` networks train as one. A stage that began in a stack continues in one; a stage
+        that began alone continues alone. Raises DataError and ResourceError: then every unfinished
+        stage ends.
         """
         with self.clock, ExitStack() as locks:
             for stage in sorted(stages, key=lambda stage: stage.key):  # one order for all
@@ -95,7 +96,7 @@ class Trainer:
 
     @contextmanager
     def _own_errors(self, stage: Stage) -> Iterator[None]:
-        """An error of this stage's own fails it, and the others go on."""
+        """An error of one stage fails only that stage."""
         try:
             yield
         except (CorruptError, DivergedError) as error:
@@ -105,17 +106,17 @@ class Trainer:
         """The stage as it was left, or at its start. Raises CorruptError."""
         started = datetime.now(UTC)
         progress = self._stored_progress(stage)
-        member = TrainState.new(stage.config, stage.seed, digits.statistics, self.device)
+        state = TrainState.new(stage.config, stage.seed, digits.statistics, self.device)
         if progress.checkpoint:
-            member.load(progress.checkpoint)
+            state.load(progress.checkpoint)
             progress.resumed += 1
         else:
             progress.stacked = stacked
             if stage.previous:
-                member.load(self.store.checkpoint(stage.previous))
+                state.load(self.store.checkpoint(stage.previous))
         pool = self._label_pool(stage, digits) if stage.teachers else None
         self.emit(Started(stage.key, len(progress.history), str(self.device)))
-        return Trainee(stage, member, progress, pool, started)
+        return Trainee(stage, state, progress, pool, started)
 
     def _stored_progress(self, stage: Stage) -> Progress:
         """How far the stage got, or a fresh start if that is damaged."""
@@ -144,7 +145,7 @@ class Trainer:
             with self._own_errors(trainee.stage):
                 row = self._history_row(trainee, digits, loss, trained, train_s)
                 trainee.progress.history.append(row)
-                trainee.progress.checkpoint = trainee.member.save()
+                trainee.progress.checkpoint = trainee.state.save()
                 self.store.save_progress(trainee.stage.key, trainee.stage.seed, trainee.progress)
                 self.emit(EpochDone(trainee.stage.key, row))
                 failed.remove(trainee)
@@ -155,7 +156,7 @@ class Trainer:
     ) -> HistoryRow:
         """The row of an epoch, whose network is evaluated here. Raises DivergedError."""
         start = self.clock.seconds()
-        trainee.probabilities = evaluate.probabilities(trainee.member.evaluated, digits.test.images)
+        trainee.probabilities = evaluate.probabilities(trainee.state.evaluated, digits.test.images)
         score = evaluate.score(trainee.probabilities, digits.test.labels)
         phase, _ = trainee.stage.position(trainee.epoch)
         for kind, value in (("loss", loss), ("test loss", score.loss)):
@@ -180,17 +181,19 @@ class Trainer:
         stage, epoch = trainees[0].stage, trainees[0].epoch
         index, epoch_of_phase = stage.position(epoch)
         plan = EpochPlan(stage.config, stage.config.phases[index], epoch, epoch_of_phase)
-        learners = [Learner(each.member, each.stage.seed, each.pool) for each in trainees]
+        learners = [
+            Learner(trainee.state, trainee.stage.seed, trainee.pool) for trainee in trainees
+        ]
         stacked = trainees[0].progress.stacked
         return train_epoch(plan, learners, digits.train, stacked, self.second_core)
 
     def _finish(self, trainee: Trainee, digits: Digits) -> None:
         probabilities = trainee.probabilities
         if probabilities is None:  # killed between the last epoch and the record
-            probabilities = evaluate.probabilities(trainee.member.evaluated, digits.test.images)
-        stage, found = trainee.stage, probabilities.cpu().numpy()
-        record = StageRecord.model_validate(_about(trainee, digits, self.device))
-        self.store.finish(record, stage.config, trainee.progress, found)
+            probabilities = evaluate.probabilities(trainee.state.evaluated, digits.test.images)
+        stage, stored = trainee.stage, probabilities.cpu().numpy()
+        record = StageRecord.model_validate(_record_content(trainee, digits, self.device))
+        self.store.finish(record, stage.config, trainee.progress, stored)
         self.emit(Finished(stage.key))
 
 
@@ -202,7 +205,7 @@ def _next_together(trainees: list[Trainee]) -> list[Trainee]:
     return [t for t in trainees if t.epoch == first.epoch and t.progress.stacked]
 
 
-def _about(trainee: Trainee, digits: Digits, device: torch.device) -> dict[str, object]:
+def _record_content(trainee: Trainee, digits: Digits, device: torch.device) -> dict[str, object]:
     """What the record says of how the stage was trained; times are sums over all its sittings."""
     stage, progress = trainee.stage, trainee.progress
     history = progress.history
@@ -215,7 +218,7 @@ def _about(trainee: Trainee, digits: Digits, device: torch.device) -> dict[str, 
         "train_s": round(train_s, 3),
         "total_s": round(train_s + sum(row.eval_s for row in history), 3),
         "test_errors": history[-1].test_errors,
-        "weights_sha256": hash_weights(trainee.member.evaluated),
+        "weights_sha256": hash_weights(trainee.state.evaluated),
         "data": stage.source.identity,
         "test_images": len(digits.test),
         "resumed": progress.resumed,

@@ -8,7 +8,7 @@ UNFITTED = (0.0, 1.0)  # pixel statistics, until the checkpoint brings its own
 
 
 class Ensemble(nn.Module):
-    """One or more networks in eval mode, averaged as `members.mean_probabilities` does."""
+    """One or more networks in eval mode, averaged as `stage_store.mean_probabilities` does."""
 
     def __init__(self, networks: Iterable[nn.Module]) -> None:
         super().__init__()

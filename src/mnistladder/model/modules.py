@@ -76,10 +76,10 @@ class Dropout(nn.Module):
 
         Those of several networks, one of each generator, are joined along the channels.
         """
-        each = [self._masks(batch_size, generator) for generator in generators]
-        if len(each) == 1:
-            return each[0]
-        return (torch.cat(masks, 1) for masks in zip(*each, strict=True))
+        streams = [self._masks(batch_size, generator) for generator in generators]
+        if len(streams) == 1:
+            return streams[0]
+        return (torch.cat(masks, 1) for masks in zip(*streams, strict=True))
 
     def _masks(self, batch_size: int, generator: torch.Generator) -> Iterator[Tensor]:
         zeroed = min(round(self.p * self.WORDS), self.WORDS - 1)
@@ -134,26 +134,26 @@ def dropout_masks(
 
 
 class StackedLinear(nn.Module):
-    """Several networks' nn.Linear: features N x members*in_features -> N x members*out_features.
+    """Several networks' nn.Linear: features N x networks*in_features -> N x networks*out_features.
 
-    Weight and bias are those of the networks, joined along their first dimension. The bias is a
-    product as well: a sum over the images, its gradient, would be rounded by how many networks
-    there are.
+    Weight and bias are those of the networks, joined along their first dimension. The bias is
+    added as a product too: the rounding of its gradient, a sum over images, would otherwise depend
+    on the number of networks.
     """
 
-    def __init__(self, members: int, in_features: int, out_features: int, bias: bool) -> None:
+    def __init__(self, networks: int, in_features: int, out_features: int, bias: bool) -> None:
         super().__init__()
-        self.members = members
-        self.weight = nn.Parameter(torch.zeros(members * out_features, in_features))
-        self.bias = nn.Parameter(torch.zeros(members * out_features)) if bias else None
+        self.networks = networks
+        self.weight = nn.Parameter(torch.zeros(networks * out_features, in_features))
+        self.bias = nn.Parameter(torch.zeros(networks * out_features)) if bias else None
 
     def forward(self, features: Tensor) -> Tensor:
-        each = features.unflatten(1, (self.members, -1)).transpose(0, 1)
-        weights = self.weight.unflatten(0, (self.members, -1)).transpose(1, 2)
-        products = torch.bmm(each, weights)
+        own = features.unflatten(1, (self.networks, -1)).transpose(0, 1)
+        weights = self.weight.unflatten(0, (self.networks, -1)).transpose(1, 2)
+        products = torch.bmm(own, weights)
         if self.bias is not None:
-            ones = features.new_ones(self.members, len(features), 1)
-            products = torch.baddbmm(products, ones, self.bias.view(self.members, 1, -1))
+            ones = features.new_ones(self.networks, len(features), 1)
+            products = torch.baddbmm(products, ones, self.bias.view(self.networks, 1, -1))
         return products.transpose(0, 1).flatten(1)
 
 
@@ -161,7 +161,7 @@ class StackedBatchNorm(nn.BatchNorm2d):
     """Batch normalisation of several networks' channels, or features, side by side.
 
     A kernel rounds the channels that fill no whole vector otherwise than those that do, so a few
-    spare channels fill the last one: no network's bits then depend on how many there are. Where a
+    spare channels fill the last one: no network's bits then depend on how many there are. If a
     channel is a single value, kernels take several vectors at a time.
     """
 

@@ -22,7 +22,7 @@ def build(
 ) -> nn.Sequential:
     """A network on the CPU, logits N x 10 from raw pixels N x 1 x 28 x 28.
 
-    Weights are drawn on the CPU from the member's init stream, so every device starts from the
+    Weights are drawn on the CPU from the network's init stream, so every device starts from the
     same ones. `statistics` are the training pixels' mean and standard deviation.
     """
     modules: OrderedDict[str, nn.Module] = OrderedDict()
@@ -38,8 +38,8 @@ def build(
     return network
 
 
-def build_stacked(layers: tuple[Layer, ...], members: int) -> nn.Sequential:
-    """So many networks side by side, logits N x 10*members from pixels N x members x 28 x 28.
+def build_stacked(layers: tuple[Layer, ...], networks: int) -> nn.Sequential:
+    """So many networks side by side, logits N x 10*networks from pixels N x networks x 28 x 28.
 
     It takes no memory yet and has no values (torch's meta device). Names are those of `build`; each
     weight and buffer is that of the networks joined along the first dimension.
@@ -48,7 +48,7 @@ def build_stacked(layers: tuple[Layer, ...], members: int) -> nn.Sequential:
     shape = INPUT_SHAPE
     with torch.device("meta"):
         for number, layer in enumerate(layers, 1):
-            modules[f"{number:02d}_{layer_name(layer)}"] = layer.stacked(shape, members)
+            modules[f"{number:02d}_{layer_name(layer)}"] = layer.stacked(shape, networks)
             shape = layer.output_shape(shape)
     return nn.Sequential(_cheapest_order(layers, modules))
 
@@ -58,8 +58,8 @@ def _cheapest_order(
 ) -> OrderedDict[str, nn.Module]:
     """The same function in fewer operations: the same bits out, and the same gradients.
 
-    A ReLU follows the max-pool that would follow it, for a quarter of the values; it overwrites its
-    input where the layer before needs its output no more.
+    ReLU moves behind the max-pool that follows it, where a quarter of the values is left. It
+    overwrites its input if the layer before does not need it.
     """
     named = list(zip(layers, modules.items(), strict=True))
     for place in range(len(named) - 1):

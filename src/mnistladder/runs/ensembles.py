@@ -15,7 +15,7 @@ def load(record: ResultRecord, store: StageStore, device: torch.device) -> Ensem
     store.need(record.member_keys, record)
     networks = []
     for key, seed in zip(record.member_keys, record.member_seeds, strict=True):
-        member = TrainState.new(config, seed, UNFITTED, device)
-        member.load(store.checkpoint(key))
-        networks.append(member.evaluated.requires_grad_(False))
+        state = TrainState.new(config, seed, UNFITTED, device)
+        state.load(store.checkpoint(key))
+        networks.append(state.evaluated.requires_grad_(False))
     return Ensemble(networks)

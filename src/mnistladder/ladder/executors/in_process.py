@@ -1,15 +1,14 @@
 """Runs one job at a time in this process."""
 
 from collections import deque
-from collections.abc import Sequence
 from pathlib import Path
 
 from mnistladder import environment
+from mnistladder.environment import DeviceChoice
 from mnistladder.ladder.events import Event, Failed, Finished
 from mnistladder.ladder.executors.interface import Emit
 from mnistladder.ladder.executors.jobs import run_job
 from mnistladder.ladder.job_schedule import Job
-from mnistladder.ladder.slots import Slot
 
 
 class InProcess:
@@ -17,7 +16,7 @@ class InProcess:
 
     size = 1
 
-    def __init__(self, runs: Path, device: str, emit: Emit) -> None:
+    def __init__(self, runs: Path, device: DeviceChoice, emit: Emit) -> None:
         self._runs, self._device, self._emit = runs, device, emit
         self._job: Job | None = None
         self._ended = deque[Finished | Failed]()
@@ -44,9 +43,3 @@ class InProcess:
 
     def close(self) -> None:
         pass
-
-
-def make(runs: Path, emit: Emit, slots: Sequence[Slot]) -> InProcess:
-    """The executor for the one slot."""
-    [slot] = slots
-    return InProcess(runs, slot.device, emit)

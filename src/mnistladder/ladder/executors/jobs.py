@@ -6,7 +6,7 @@ from contextlib import nullcontext
 from pathlib import Path
 
 from mnistladder.engine import faults
-from mnistladder.environment import parse_device
+from mnistladder.environment import DeviceChoice
 from mnistladder.errors import ExitCode, UserError
 from mnistladder.ladder.events import Event, Failed, Finished
 from mnistladder.ladder.executors.interface import Emit
@@ -14,7 +14,7 @@ from mnistladder.ladder.job_schedule import Job
 from mnistladder.runs.stage_store import StageStore
 
 
-def run_job(job: Job, runs: Path, device: str, emit: Emit, cores: int = 1) -> None:
+def run_job(job: Job, runs: Path, device: DeviceChoice, emit: Emit, cores: int = 1) -> None:
     """Trains a job here and emits how each of its stages ended, errors included.
 
     On a CPU it uses up to two cores, if `cores` allows them.
@@ -30,19 +30,19 @@ def run_job(job: Job, runs: Path, device: str, emit: Emit, cores: int = 1) -> No
         _train(job, StageStore(runs), device, emit_and_note, cores)
     except Exception as error:
         for key in sorted(unfinished):
-            emit(_failure(key, error, device, len(job.stages)))
+            emit(_failure(key, error, str(device), len(job.stages)))
 
 
-def _train(job: Job, store: StageStore, device: str, emit: Emit, cores: int) -> None:
+def _train(job: Job, store: StageStore, device: DeviceChoice, emit: Emit, cores: int) -> None:
     gc.set_threshold(100_000)  # torch has so many objects that a garbage collection takes 0.4 s
     from mnistladder.engine import devices
     from mnistladder.engine.second_core import SecondCore
     from mnistladder.ladder.trainer import Trainer
 
     devices.make_deterministic()
-    chosen = devices.choose(parse_device(device))
-    with SecondCore() if cores > 1 and chosen.type == "cpu" else nullcontext() as overlap:
-        Trainer(store, chosen, emit, overlap).train(job.stages, job.stacked)
+    chosen = devices.choose(device)
+    with SecondCore() if cores > 1 and chosen.type == "cpu" else nullcontext() as second_core:
+        Trainer(store, chosen, emit, second_core).train(job.stages, job.stacked)
 
 
 def _failure(key: str, error: Exception, device: str, networks: int) -> Failed:

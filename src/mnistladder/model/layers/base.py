@@ -54,13 +54,13 @@ class Layer(BaseModel):
         """
         raise TypeError(f"{type(self).__name__} must define `module`")
 
-    def stacked(self, shape: Shape, members: int) -> "nn.Module":
+    def stacked(self, shape: Shape, networks: int) -> "nn.Module":
         """One module for several networks whose channels, or features, lie side by side.
 
         `shape` is the input of one network. This default is right for a layer that treats every
         channel by itself.
         """
-        return self.module((shape[0] * members, *shape[1:]))
+        return self.module((shape[0] * networks, *shape[1:]))
 
 
 class StackableLayer(Layer):

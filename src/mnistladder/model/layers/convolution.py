@@ -74,6 +74,6 @@ class Conv(StackableLayer):
             return conv
         return nn.Sequential(nn.ZeroPad2d((left, right, top, bottom)), conv)
 
-    def stacked(self, shape: Shape, members: int) -> "nn.Module":
-        wide = {"out": self.out * members, "groups": self.groups * members}
-        return self.model_copy(update=wide).module((shape[0] * members, *shape[1:]))
+    def stacked(self, shape: Shape, networks: int) -> "nn.Module":
+        wide = {"out": self.out * networks, "groups": self.groups * networks}
+        return self.model_copy(update=wide).module((shape[0] * networks, *shape[1:]))

@@ -46,7 +46,7 @@ class Dense(StackableLayer):
 
         return initialized(nn.Linear(shape[0], self.out, bias=self.bias), self.init)
 
-    def stacked(self, shape: Shape, members: int) -> "nn.Module":
+    def stacked(self, shape: Shape, networks: int) -> "nn.Module":
         from mnistladder.model.modules import StackedLinear
 
-        return StackedLinear(members, shape[0], self.out, self.bias)
+        return StackedLinear(networks, shape[0], self.out, self.bias)

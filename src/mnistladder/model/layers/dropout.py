@@ -16,9 +16,9 @@ class Dropout(StackableLayer):
     p: Annotated[float, Field(ge=0, lt=1)] = 0.5
 
     def module(self, shape: Shape) -> "nn.Module":
-        from mnistladder.model.modules import Dropout as Module
+        from mnistladder.model import modules
 
-        return Module(self.p, shape)
+        return modules.Dropout(self.p, shape)
 
-    def stacked(self, shape: Shape, members: int) -> "nn.Module":
+    def stacked(self, shape: Shape, networks: int) -> "nn.Module":
         return self.module(shape)  # the masks of each network come side by side

@@ -41,7 +41,7 @@ class BatchNorm(StackableLayer):
         kind = nn.BatchNorm1d if len(shape) == 1 else nn.BatchNorm2d
         return kind(shape[0], eps=self.eps, momentum=self.momentum)
 
-    def stacked(self, shape: Shape, members: int) -> "nn.Module":
+    def stacked(self, shape: Shape, networks: int) -> "nn.Module":
         from mnistladder.model.modules import StackedBatchNorm
 
-        return StackedBatchNorm(shape[0] * members, shape[1:], self.eps, self.momentum)
+        return StackedBatchNorm(shape[0] * networks, shape[1:], self.eps, self.momentum)
