@@ -254,6 +254,13 @@ def test_result_on_a_holdout_says_itself_which_images_it_needs(stored, without_t
     assert done.stdout
 
 
+def test_gallery_of_a_holdout_has_a_folder_of_its_own(stored, digits_dir):
+    for options in ((), ("--holdout", N)):
+        call("gallery", "model03_hidden", "--data-dir", digits_dir, *options, cwd=stored)
+    for folder in ("model03_hidden-seed-0-gallery", f"model03_hidden-holdout-{N}-seed-0-gallery"):
+        assert len([*(stored / folder).iterdir()]) == 4
+
+
 def test_all_results_are_verified_or_only_those_on_the_holdout(stored, digits_dir):
     for options, count in (((), 4), (("--holdout", N), 2)):
         done = call("verify", "--all", "--json", "--data-dir", digits_dir, *options, cwd=stored)

@@ -37,7 +37,8 @@ def gallery(
 
     record = results.named(runs_dir, result, seed, base.complain, holdout)
     found = predictions.load(record, runs_dir, base.source_of(record, data_dir))
-    folder = folder or Path(f"{record.rung}-seed-{record.seed}-gallery")
+    held_out = f"-holdout-{record.data.holdout}" if record.data.holdout else ""
+    folder = folder or Path(f"{record.rung}{held_out}-seed-{record.seed}-gallery")
     views = gallery.views(found, picks)
     paths = [folder / f"{view.name}.png" for view in views]
     for path in paths:
