@@ -52,19 +52,7 @@ def make_steps(groups: Mapping[Identity, Sequence[BoardRow]]) -> dict[Identity, 
     """Steps of each data set: rung by rung, after Holm, and each variant from its rung."""
     steps: dict[Identity, Step] = {}
     for data in sorted({key.data_sha256 for key in groups}):
-        main = [key for name in shipped_names() if (key := latest(groups, name, data))]
-        compared = {
-            (before, after): comparison
-            for before, after in pairwise(main)
-            if (comparison := _compare(groups, before, after))
-        }
-        adjusted = statistics.holm([comparison.p for comparison in compared.values()])
-        steps |= {
-            after: Step(before.rung, comparison, p_holm)
-            for ((before, after), comparison), p_holm in zip(
-                compared.items(), adjusted, strict=True
-            )
-        }
+        steps |= _ladder_steps(groups, data)
         for name in variant_names():
             rung, variant = (latest(groups, each, data) for each in (str(rung_of(name)), name))
             if rung and variant and (comparison := _compare(groups, rung, variant)):
@@ -72,11 +60,26 @@ def make_steps(groups: Mapping[Identity, Sequence[BoardRow]]) -> dict[Identity, 
     return steps
 
 
+def _ladder_steps(groups: Mapping[Identity, Sequence[BoardRow]], data: str) -> dict[Identity, Step]:
+    """The steps from rung to rung on the data set with this hash, after Holm."""
+    rungs = [key for name in shipped_names() if (key := latest(groups, name, data))]
+    compared = {
+        (before, after): comparison
+        for before, after in pairwise(rungs)
+        if (comparison := _compare(groups, before, after))
+    }
+    adjusted = statistics.holm([comparison.p for comparison in compared.values()])
+    return {
+        after: Step(before.rung, comparison, p_holm)
+        for ((before, after), comparison), p_holm in zip(compared.items(), adjusted, strict=True)
+    }
+
+
 def p_after_holm(
     groups: Mapping[Identity, Sequence[BoardRow]], one: Identity, other: Identity
 ) -> float | None:
     """Holm's p of the ladder's step between both, in either order; None if there is none."""
-    steps = make_steps(groups)
+    steps = _ladder_steps(groups, one.data_sha256)
     for before, after in ((one, other), (other, one)):
         step = steps.get(after)
         if step and latest(groups, step.rung, after.data_sha256) == before:
