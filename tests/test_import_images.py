@@ -90,8 +90,13 @@ def test_folders_of_train_and_test_are_the_splits(tmp_path, digits, names):
     assert f"split by the folders {names[0]} and {names[1]}" in found.notes
     with pytest.raises(UsageError, match=r"--test-share: .* has folders of its own"):
         imported(tmp_path, test_share=0.1)
-    draw(tmp_path, test)
+    (tmp_path / "val").mkdir()
+    assert "not read: 1 other files or folders (val)" in imported(tmp_path).notes[0]
+    (tmp_path / "0").mkdir()
     with pytest.raises(DataError, match="not a mixture"):
+        imported(tmp_path)
+    (tmp_path / ("TEST" if names[1] == "testing" else "TESTING")).mkdir()
+    with pytest.raises(DataError, match="two folders for the same split"):
         imported(tmp_path)
 
 
@@ -148,11 +153,13 @@ def test_jpeg_and_odd_kinds_of_png_are_read(tmp_path, digits):
     assert len(images) == 45
 
 
-def test_other_files_are_left_out_and_counted(tmp_path, digits):
+def test_other_files_are_not_read_and_named(tmp_path, digits):
     draw(tmp_path, digits)
     (tmp_path / "3/readme.txt").write_text("x")
     (tmp_path / "3/.DS_Store").write_text("x")
-    assert imported(tmp_path).notes[0] == "read from 120 pictures; 1 other files were left out"
+    (tmp_path / "unknown").mkdir()
+    expected = "read from 120 pictures; not read: 2 other files or folders (unknown, readme.txt)"
+    assert imported(tmp_path).notes[0] == expected
 
 
 @pytest.mark.parametrize(
@@ -281,3 +288,11 @@ def test_imported_data_that_were_changed_are_refused(tmp_path, digits):
         datasets.find("", tmp_path / "new")
     (tmp_path / "new" / datasets.HASH_FILE).unlink()
     datasets.find("", tmp_path / "new")
+
+
+def test_names_of_files_cannot_control_the_terminal(tmp_path, digits):
+    draw(tmp_path / "scans", digits)
+    (tmp_path / "scans" / "0" / "\x1b[2Jx").write_text("")
+    done = call("import-data", "scans", "--to", "new", cwd=tmp_path)
+    assert "1 other files or folders (\N{REPLACEMENT CHARACTER}[2Jx)" in done.stdout
+    assert "\x1b" not in done.stdout

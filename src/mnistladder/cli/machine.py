@@ -118,7 +118,7 @@ def import_data(
         base.print_json([{**row, "notes": imported.notes}])
         return
     for note in imported.notes:
-        base.say(note)
+        base.say(base.printable(note))
     _say_data(row)
     base.say(f"To train on it: mnistladder run model05_conv --data-dir {to}")
 
@@ -204,7 +204,7 @@ def _say_data(row: dict[str, Any]) -> None:
         counts = " ".join(map(str, row[split]["class_counts"]))
         base.say(f"  {split}: {row[split]['images']:,} images; with the labels 0 to 9: {counts}")
     for path, packing in row.get("files", {}).items():
-        base.say(f"  {path} ({packing})")
+        base.say(base.printable(f"  {path} ({packing})"))
 
 
 @app.command(name="doctor")

@@ -1,6 +1,7 @@
 """Data sets: IDX files -> verified arrays of bytes. No torch here.
 
-MNIST is part of the package. Any folder with four files of the same names works too.
+MNIST is part of the package. Any folder with the same four files, under any of their public
+names, works too.
 """
 
 import hashlib

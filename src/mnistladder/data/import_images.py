@@ -1,5 +1,6 @@
 """Data as people have them -> a training and a test split as MNIST has them, and what was done."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -19,6 +20,7 @@ from mnistladder.errors import DataError, UsageError
 
 SEED = 0  # of the split and of the order
 TEST_SHARE = 0.2
+MOST_NAMED = 3  # of files that were not read
 Numbers = NDArray[np.int_]
 
 
@@ -50,10 +52,10 @@ def import_images(folder: Path, wishes: Wishes) -> Imported:
         raise DataError(f"{folder}: no such folder")
     parts = picture_folders.split_folders(folder)
     if parts or picture_folders.class_folders(folder):
-        found = _from_pictures(folder, parts, wishes)
+        data = _from_pictures(folder, parts, wishes)
     else:
-        found = _from_idx(folder, wishes)
-    return _with_polarity(_turned(_labelled(found, folder, wishes), wishes), wishes)
+        data = _from_idx(folder, wishes)
+    return _with_polarity(_turned(_labelled(data, folder, wishes), wishes), wishes)
 
 
 def store(imported: Imported, folder: Path) -> str:
@@ -109,10 +111,13 @@ def _from_split_folders(folder: Path, parts: dict[str, Path], wishes: Wishes) ->
         raise UsageError(f"--test-share: {folder} has folders of its own for training and test")
     if len(parts) < 2 or picture_folders.class_folders(folder):
         raise DataError(f"{folder}: expected the folders train and test, or 0 to 9, not a mixture")
-    found = [picture_folders.find_pictures(parts[split]) for split in ("train", "test")]
-    train, test = (_shuffled(pictures, wishes.resize) for pictures in found)
+    pictures_of_splits = [
+        picture_folders.find_pictures(parts[split]) for split in ("train", "test")
+    ]
+    train, test = (_shuffled(pictures, wishes.resize) for pictures in pictures_of_splits)
     how = f"split by the folders {parts['train'].name} and {parts['test'].name}"
-    return Imported(train, test, (_counted(found), how))
+    others = [path for path in picture_folders.listed(folder) if path not in parts.values()]
+    return Imported(train, test, (_counted(pictures_of_splits, others), how))
 
 
 def _shuffled(pictures: Pictures, resize: bool) -> Split:
@@ -122,10 +127,15 @@ def _shuffled(pictures: Pictures, resize: bool) -> Split:
     return Split(images, pictures.labels[order])
 
 
-def _counted(found: list[Pictures]) -> str:
-    count, others = (sum(len(part.paths) for part in found), sum(part.others for part in found))
-    left_out = f"; {others:,} other files were left out" if others else ""
-    return f"read from {count:,} pictures{left_out}"
+def _counted(parts: list[Pictures], others: Sequence[Path] = ()) -> str:
+    """How many pictures were read, and what was left out."""
+    text = f"read from {sum(len(part.paths) for part in parts):,} pictures"
+    left_out = [*others, *(path for part in parts for path in part.others)]
+    if not left_out:
+        return text
+    names = ", ".join(path.name for path in left_out[:MOST_NAMED])
+    more = ", ..." if len(left_out) > MOST_NAMED else ""
+    return f"{text}; not read: {len(left_out):,} other files or folders ({names}{more})"
 
 
 def split_by_class(labels: Bytes, share: float) -> tuple[Numbers, Numbers]:
@@ -148,44 +158,44 @@ def _random() -> np.random.RandomState:
     return np.random.RandomState(SEED)
 
 
-def _labelled(found: Imported, folder: Path, wishes: Wishes) -> Imported:
+def _labelled(data: Imported, folder: Path, wishes: Wishes) -> Imported:
     """With the labels that are meant. Raises DataError if they are not 0 to 9 then."""
-    before = np.concatenate([found.train.labels, found.test.labels])
+    before = np.concatenate([data.train.labels, data.test.labels])
     try:
         corrected(before, wishes.labels)
     except DataError as error:
         raise DataError(f"{folder}: {error}") from None
     train, test = (
         replace(split, labels=corrected(split.labels, wishes.labels))
-        for split in (found.train, found.test)
+        for split in (data.train, data.test)
     )
     after = np.concatenate([train.labels, test.labels])
     if problem := label_problem(after):
         raise DataError(f"{folder}: {problem}")
     if wishes.labels is LabelMeaning.AS_IS:
-        return found
+        return data
     note = f"labels {in_words(before)} became {in_words(after)} ({wishes.labels})"
-    return Imported(train, test, (*found.notes, note))
+    return Imported(train, test, (*data.notes, note))
 
 
-def _turned(found: Imported, wishes: Wishes) -> Imported:
+def _turned(data: Imported, wishes: Wishes) -> Imported:
     if not wishes.transpose:
-        return found
+        return data
     train, test = (
         replace(split, images=np.ascontiguousarray(split.images.transpose(0, 2, 1)))
-        for split in (found.train, found.test)
+        for split in (data.train, data.test)
     )
-    return Imported(train, test, (*found.notes, "transposed: rows became columns"))
+    return Imported(train, test, (*data.notes, "transposed: rows became columns"))
 
 
-def _with_polarity(found: Imported, wishes: Wishes) -> Imported:
+def _with_polarity(data: Imported, wishes: Wishes) -> Imported:
     """With bright ink on a dark ground, as far as that can be seen, or as the user says."""
-    seen = wishes.polarity or see_polarity(found.train.images)
+    seen = wishes.polarity or see_polarity(data.train.images)
     how = "as you say" if wishes.polarity else "as the borders show"
     if seen is None:
         note = "the borders do not show whether ink is bright; not inverted (--polarity decides)"
-        return found._replace(notes=(*found.notes, note))
+        return data._replace(notes=(*data.notes, note))
     if seen is Polarity.BRIGHT_INK:
-        return found._replace(notes=(*found.notes, f"{seen.words}, {how}; not inverted"))
-    train, test = (replace(split, images=255 - split.images) for split in (found.train, found.test))
-    return Imported(train, test, (*found.notes, f"{seen.words}, {how}; inverted"))
+        return data._replace(notes=(*data.notes, f"{seen.words}, {how}; not inverted"))
+    train, test = (replace(split, images=255 - split.images) for split in (data.train, data.test))
+    return Imported(train, test, (*data.notes, f"{seen.words}, {how}; inverted"))

@@ -21,36 +21,46 @@ SIDE = INPUT_SHAPE[1]
 
 
 class Pictures(NamedTuple):
-    """Picture files, with a label for each, and how many other files lie beside them."""
+    """Picture files with a label for each, and what else lies beside them."""
 
     paths: list[Path]
     labels: Bytes
-    others: int
+    others: list[Path]
 
 
 def split_folders(folder: Path) -> dict[str, Path]:
-    """The subfolders of the training and the test split, under either of their public names."""
-    return {
-        split: path
-        for split, names in SPLIT_FOLDERS.items()
-        for path in subfolders(folder)
-        if path.name.lower() in names
-    }
+    """The folders of the training and the test split, under their public names.
+
+    Raises DataError if a split has two.
+    """
+    splits: dict[str, Path] = {}
+    for split, names in SPLIT_FOLDERS.items():
+        places = [path for path in subfolders(folder) if path.name.lower() in names]
+        if len(places) > 1:
+            raise DataError(f"{places[0]} and {places[1].name}: two folders for the same split")
+        if places:
+            splits[split] = places[0]
+    return splits
 
 
 def class_folders(folder: Path) -> dict[int, Path]:
     """The subfolders whose names are labels, such as 0 and 1. Raises DataError."""
-    found = [path for path in subfolders(folder) if re.fullmatch("[0-9]{1,3}", path.name)]
-    classes = {int(path.name): path for path in found}
-    if len(classes) < len(found):
+    places = [path for path in subfolders(folder) if re.fullmatch("[0-9]{1,3}", path.name)]
+    classes = {int(path.name): path for path in places}
+    if len(classes) < len(places):
         raise DataError(f"{folder}: two folders are named for the same label, such as 1 and 01")
     return classes
 
 
 def subfolders(folder: Path) -> list[Path]:
     """The folders in a folder, in the order of their names. Raises DataError."""
+    return [path for path in listed(folder) if path.is_dir()]
+
+
+def listed(folder: Path) -> list[Path]:
+    """What is in a folder, less hidden files, in the order of the names. Raises DataError."""
     try:
-        return sorted(path for path in folder.iterdir() if path.is_dir())
+        return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
     except OSError as error:
         raise DataError(f"{folder}: cannot be read: {error.strerror}") from None
 
@@ -64,13 +74,13 @@ def find_pictures(folder: Path) -> Pictures:
         raise DataError(f"{classes[max(classes)]}: the name is no label; expected 0 to 9")
     paths: list[Path] = []
     labels: list[int] = []
-    others = 0
+    others = [path for path in listed(folder) if path not in classes.values()]
     for label, place in sorted(classes.items()):
-        files = sorted(path for path in place.iterdir() if not path.name.startswith("."))
-        found = [path for path in files if path.suffix.lower() in SUFFIXES]
-        paths += found
-        labels += [label] * len(found)
-        others += len(files) - len(found)
+        files = listed(place)
+        pictures = [path for path in files if path.suffix.lower() in SUFFIXES]
+        paths += pictures
+        labels += [label] * len(pictures)
+        others += [path for path in files if path.suffix.lower() not in SUFFIXES]
     if not 2 <= len(paths) <= MAX_IMAGES:
         raise DataError(f"{folder}: {len(paths):,} pictures; expected 2 to {MAX_IMAGES:,}")
     return Pictures(paths, np.array(labels, np.uint8), others)
