@@ -10,8 +10,10 @@ from mnistladder.cli.base import app
 from mnistladder.data.datasets import MNIST_SHA256
 from mnistladder.errors import ExitCode, UsageError
 from mnistladder.report import statistics, tables
+from mnistladder.report.data_names import clashing
 from mnistladder.report.groups import group, latest
 from mnistladder.report.steps import wrong_masks
+from mnistladder.report.summary import label
 from mnistladder.runs import leaderboard, results
 from mnistladder.runs.records import BoardRow, ResultRecord
 
@@ -56,10 +58,11 @@ def _print_board(board: list[BoardRow], runs_dir: Path, json: bool) -> None:
     if json:
         base.print_json([row.plain() for row in board])
         return
+    clashes = clashing(board)
     headings = ["rung", "seed", "errors", "accuracy %", "device", "ended", "result"]
     rows = [
         [
-            " ".join([row.rung, *row.overrides]),
+            label(row, clashes),
             str(row.seed),
             str(row.errors),
             f"{row.accuracy:.2f}",

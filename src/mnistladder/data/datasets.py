@@ -16,7 +16,7 @@ import numpy as np
 
 from mnistladder import storage
 from mnistladder.data.idx import Bytes, decode_idx, encode_idx
-from mnistladder.errors import DataError
+from mnistladder.errors import CorruptError, DataError
 from mnistladder.task import CLASSES, INPUT_SHAPE
 
 MNIST_DIR = Path(__file__).parent / "mnist"
@@ -118,7 +118,8 @@ def find(name: str, folder: Path | None = None) -> Source:
     Raises DataError if the files are damaged, or if the named set is not on this machine yet.
     """
     if folder is not None:
-        return Source(folder.resolve().name, folder, read_folder(folder, folder.name).sha256)
+        sha256 = read_folder(folder, folder.name).sha256
+        return Source(known_name(sha256) or folder.resolve().name, folder, sha256)
     if name == "mnist":
         return Source(name, MNIST_DIR, MNIST_SHA256)
     cached = cache_dir() / name
@@ -127,6 +128,17 @@ def find(name: str, folder: Path | None = None) -> Source:
         command = f"mnistladder data {name} --download"
         raise DataError(f"{name}: not on this machine; download it with `{command}`")
     return Source(name, cached, recorded.read_text().strip())
+
+
+def known_name(sha256: str) -> str | None:
+    """The name of a data set with this hash: MNIST, or one that was downloaded to this machine."""
+    if sha256 == MNIST_SHA256:
+        return "mnist"
+    for path in sorted(cache_dir().glob(f"*/{HASH_FILE}")):
+        with suppress(CorruptError):
+            if storage.read(path, storage.Limit.RECORD).strip() == sha256.encode():
+                return path.parent.name
+    return None
 
 
 def cache_dir() -> Path:

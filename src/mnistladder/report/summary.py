@@ -10,6 +10,7 @@ from mnistladder.config.loading import rung_of
 from mnistladder.config.recipe import RECIPE_VERSION
 from mnistladder.data import contested
 from mnistladder.report import statistics
+from mnistladder.report.data_names import clashing, data_name
 from mnistladder.report.groups import group, whole_records
 from mnistladder.report.statistics import Interval
 from mnistladder.report.steps import Step, make_steps
@@ -89,17 +90,18 @@ def make_rows(results: Iterable[BoardRow]) -> list[Row]:
     Steps are compared where the results are whole records; a board alone lacks the wrong images.
     """
     groups = group(results)
+    clashes = clashing(found[-1] for found in groups.values())
     steps = make_steps(groups)
-    return [replace(_row(found), step=steps.get(key)) for key, found in groups.items()]
+    return [replace(_row(found, clashes), step=steps.get(key)) for key, found in groups.items()]
 
 
-def _row(results: list[BoardRow]) -> Row:
+def _row(results: list[BoardRow], clashes: frozenset[str]) -> Row:
     last = results[-1]
     errors = [record.errors for record in results]
     accuracies = [record.accuracy for record in results]
     return Row(
         name=last.rung,
-        rung=_label(last),
+        rung=label(last, clashes),
         title=last.title,
         n=len(results),
         seeds=tuple(record.seed for record in results),
@@ -120,7 +122,7 @@ def _row(results: list[BoardRow]) -> Row:
         train_s_mean=round(float(np.mean([record.train_s for record in results])), 3),
         device="+".join(sorted({record.device for record in results})),
         device_name=last.device_name,
-        data=last.data.name,
+        data=data_name(last, clashes),
         transductive=last.transductive,
         variant_of=rung_of(last.rung),
         config_sha256=last.config_sha256,
@@ -128,9 +130,12 @@ def _row(results: list[BoardRow]) -> Row:
     )
 
 
-def _label(record: BoardRow) -> str:
-    """The rung's name, its overrides, the data if it is not MNIST, the engine if it is not ours."""
-    data, engine = record.data.name, record.engine
+def label(record: BoardRow, clashes: frozenset[str]) -> str:
+    """The rung's name, its overrides, the data if it is not MNIST, the engine if it is not ours.
+
+    `clashes` are the hashes of data sets that share their name with another one.
+    """
+    data, engine = data_name(record, clashes), record.engine
     other_data = [f"[{data}]"] if data != "mnist" else []
     other_engine = [f"[engine {engine}]"] if engine != RECIPE_VERSION else []
     return " ".join([record.rung, *record.overrides, *other_data, *other_engine])
