@@ -57,6 +57,20 @@ def test_shipped_mnist_has_its_hash_shapes_and_counts(mnist):
     ]
 
 
+def test_known_data_in_any_folder_have_their_name(tmp_path, folder, monkeypatch):
+    copy = tmp_path / "raw"
+    copy.mkdir()
+    for path in datasets.MNIST_DIR.glob("*.gz"):
+        (copy / path.name).symlink_to(path)
+    assert datasets.find("", copy).name == "mnist"
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    assert datasets.find("", folder).name == tmp_path.name
+    known = datasets.cache_dir() / "kmnist"
+    known.mkdir(parents=True)
+    (known / datasets.HASH_FILE).write_text(f"{datasets.find('', folder).sha256}\n")
+    assert datasets.find("", folder).name == "kmnist"
+
+
 def test_shipped_mnist_has_the_published_mean_and_deviation(mnist):
     mean, std = mnist.pixel_statistics()
     assert (round(mean, 5), round(std, 5)) == (33.31842, 78.56749)

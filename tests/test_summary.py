@@ -39,6 +39,27 @@ def test_what_differs_in_rung_config_or_data_is_another_row(changes):
     assert len(make_rows([record(), record(seed=1, **changes)])) == 2
 
 
+def folder(sha256, name="raw"):
+    return {"data": {"name": name, "sha256": sha256}}
+
+
+def test_folders_of_one_name_are_told_apart_by_their_hash():
+    first, second = folder("1234567890"), folder("abcdefabcd")
+    rows = make_rows([record(**first), record(**second), record(**folder("5", "other"))])
+    assert [(row.rung, row.data) for row in rows] == [
+        ("model02_normalized [raw 123456]", "raw 123456"),
+        ("model02_normalized [other]", "other"),
+        ("model02_normalized [raw abcdef]", "raw abcdef"),
+    ]
+    assert [row.data for row in make_rows([record(**first), record(seed=1, **first)])] == ["raw"]
+
+
+def test_mnist_is_known_by_its_hash_whatever_its_folder_is_called():
+    rows = make_rows([record(**folder(MNIST_SHA256)), record(**folder("1234567890"))])
+    assert [row.rung for row in rows] == ["model02_normalized [raw]", "model02_normalized"]
+    assert [row.data for row in rows] == ["raw", "mnist"]
+
+
 def test_rows_do_not_depend_on_the_order_of_results():
     results = [record(seed=seed, errors=700 + seed**2) for seed in range(5)]
     assert make_rows(results) == make_rows(reversed(results))

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from mnistladder import __version__
 from mnistladder.cli.layout import fit
-from mnistladder.data.datasets import Source
+from mnistladder.data.datasets import Source, known_name
 from mnistladder.data.holdout import find
 from mnistladder.errors import UsageError
 
@@ -191,7 +191,7 @@ def print_table(
 
 def source_of(record: "BoardRow", data_dir: Path | None) -> Source:
     """The data that a result was measured on. Raises DataError, UsageError."""
-    name = record.data.name
+    name = known_name(record.data.sha256) or record.data.name
     if data_dir is None and name not in [known.value for known in DataName]:
         raise UsageError(f"{record.label}: measured on a folder {name}; name it with --data-dir")
     source = find(name, data_dir, record.data.holdout)

@@ -8,11 +8,12 @@ import typer
 from mnistladder.cli import base
 from mnistladder.cli.base import app
 from mnistladder.data.datasets import MNIST_SHA256
-from mnistladder.data.holdout import words
 from mnistladder.errors import ExitCode, UsageError
 from mnistladder.report import pair
+from mnistladder.report.data_names import clashing
 from mnistladder.report.groups import Identity, group, latest
 from mnistladder.report.steps import p_after_holm, wrong_masks
+from mnistladder.report.summary import label
 from mnistladder.runs import leaderboard, results
 from mnistladder.runs.records import BoardRow, ResultRecord
 
@@ -58,10 +59,11 @@ def _print_board(board: list[BoardRow], runs_dir: Path, json: bool) -> None:
     if json:
         base.print_json([row.plain() for row in board])
         return
+    clashes = clashing(board)
     headings = ["rung", "seed", "errors", "accuracy %", "device", "ended", "result"]
     rows = [
         [
-            " ".join([row.rung, *row.overrides, *words(row.data.holdout)]),
+            label(row, clashes),
             str(row.seed),
             str(row.errors),
             f"{row.accuracy:.2f}",

@@ -15,7 +15,7 @@ import numpy as np
 from mnistladder import storage
 from mnistladder.data.folders import FILES, locate, locate_training, read_split
 from mnistladder.data.idx import Bytes, encode_idx, read_idx
-from mnistladder.errors import DataError, UsageError
+from mnistladder.errors import CorruptError, DataError, UsageError
 from mnistladder.task import CLASSES
 
 MNIST_DIR = Path(__file__).parent / "mnist"
@@ -132,7 +132,8 @@ def find(name: str, folder: Path | None = None) -> Source:
     Raises DataError if the files are damaged, or if the named set is not on this machine yet.
     """
     if folder is not None:
-        return Source(folder.resolve().name, folder, read_folder(folder, folder.name).sha256)
+        sha256 = read_folder(folder, folder.name).sha256
+        return Source(known_name(sha256) or folder.resolve().name, folder, sha256)
     if name == "mnist":
         return Source(name, MNIST_DIR, MNIST_SHA256)
     cached = cache_dir() / name
@@ -141,6 +142,17 @@ def find(name: str, folder: Path | None = None) -> Source:
         command = f"mnistladder data {name} --download"
         raise DataError(f"{name}: not on this machine; download it with `{command}`")
     return Source(name, cached, recorded.read_text().strip())
+
+
+def known_name(sha256: str) -> str | None:
+    """The name of a data set with this hash: MNIST, or one that was downloaded to this machine."""
+    if sha256 == MNIST_SHA256:
+        return "mnist"
+    for path in sorted(cache_dir().glob(f"*/{HASH_FILE}")):
+        with suppress(CorruptError):
+            if storage.read(path, storage.Limit.RECORD).strip() == sha256.encode():
+                return path.parent.name
+    return None
 
 
 def cache_dir() -> Path:

@@ -11,6 +11,7 @@ from mnistladder.config.recipe import RECIPE_VERSION
 from mnistladder.data import contested
 from mnistladder.data.holdout import words
 from mnistladder.report import statistics
+from mnistladder.report.data_names import clashing, data_name
 from mnistladder.report.groups import group, whole_records
 from mnistladder.report.statistics import Interval
 from mnistladder.report.steps import Step, make_steps
@@ -100,20 +101,21 @@ def make_rows(results: Iterable[BoardRow]) -> list[Row]:
     Steps are compared where the results are whole records; a board alone lacks the wrong images.
     """
     groups = group(results)
+    clashes = clashing(found[-1] for found in groups.values())
     steps, times = make_steps(groups), times_tested(groups)
     return [
-        replace(_row(found), step=steps.get(key), tested=tested(found[-1], times))
+        replace(_row(found, clashes), step=steps.get(key), tested=tested(found[-1], times))
         for key, found in groups.items()
     ]
 
 
-def _row(results: list[BoardRow]) -> Row:
+def _row(results: list[BoardRow], clashes: frozenset[str]) -> Row:
     last = results[-1]
     errors = [record.errors for record in results]
     accuracies = [record.accuracy for record in results]
     return Row(
         name=last.rung,
-        rung=_label(last),
+        rung=label(last, clashes),
         title=last.title,
         n=len(results),
         seeds=tuple(record.seed for record in results),
@@ -134,7 +136,7 @@ def _row(results: list[BoardRow]) -> Row:
         train_s_mean=round(float(np.mean([record.train_s for record in results])), 3),
         device="+".join(sorted({record.device for record in results})),
         device_name=last.device_name,
-        data=last.data.name,
+        data=data_name(last, clashes),
         holdout=last.data.holdout,
         transductive=last.transductive,
         variant_of=rung_of(last.rung),
@@ -143,9 +145,12 @@ def _row(results: list[BoardRow]) -> Row:
     )
 
 
-def _label(record: BoardRow) -> str:
-    """The rung's name with overrides, other data than MNIST, a holdout, and an engine not ours."""
-    data, engine = record.data.name, record.engine
+def label(record: BoardRow, clashes: frozenset[str]) -> str:
+    """The rung's name with overrides, other data than MNIST, a holdout, and an engine not ours.
+
+    `clashes` are the hashes of data sets that share their name with another one.
+    """
+    data, engine = data_name(record, clashes), record.engine
     other_data = [f"[{data}]"] if data != "mnist" else []
     other_engine = [f"[engine {engine}]"] if engine != RECIPE_VERSION else []
     marks = [*other_data, *words(record.data.holdout), *other_engine]
