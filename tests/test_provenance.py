@@ -8,7 +8,7 @@ import pytest
 import small
 import torch
 
-from mnistladder import sealed, storage
+from mnistladder import sealed
 from mnistladder.config.spec import Rung
 from mnistladder.errors import CorruptError, UsageError
 from mnistladder.ladder import provenance
@@ -81,7 +81,7 @@ def test_networks_put_in_anothers_place_are_found(copy):
     one, other = (runs / "members" / stage.key for stage in attempt.levels[1])
     shutil.copy(other / CHECKPOINT, one / CHECKPOINT)
     record = sealed.unseal((one / RECORD).read_bytes(), "")
-    record["files"][CHECKPOINT] = storage.hash_bytes((one / CHECKPOINT).read_bytes())
+    record["files"][CHECKPOINT] = sealed.hash_bytes((one / CHECKPOINT).read_bytes())
     (one / RECORD).write_bytes(sealed.seal(record))
     changed = {
         check.stage.key: check.changed

@@ -9,7 +9,7 @@ import small
 import yaml
 from record_data import history_row, stage_record
 
-from mnistladder import sealed, storage
+from mnistladder import sealed
 from mnistladder.config.loading import load_rung
 from mnistladder.config.recipe import resolved
 from mnistladder.errors import CorruptError
@@ -173,7 +173,7 @@ def test_progress_of_an_older_version_says_no_key_and_goes_on(store, stage):
 @pytest.mark.parametrize("name", ["/dev/zero", "../x", "x.npy", "record.json"])
 def test_file_of_another_name_is_never_opened(store, stage, name):
     folder = finish(store, stage)
-    files = {**store.record(stage.key).files, name: storage.hash_bytes(b"")}
+    files = {**store.record(stage.key).files, name: sealed.hash_bytes(b"")}
     reseal(folder / "record.json", files=files)
     with pytest.raises(CorruptError, match=r"record\.json: field `files\."):
         store.check_files(stage.key)
@@ -213,7 +213,7 @@ def test_forged_array_is_refused_before_it_takes_memory(store, stage, content):
     whole = npy_header() + PROBABILITIES.tobytes()
     for stored in (whole, content):
         (folder / "probabilities.npy").write_bytes(stored)
-        hashes = {"probabilities.npy": storage.hash_bytes(stored)}
+        hashes = {"probabilities.npy": sealed.hash_bytes(stored)}
         reseal(folder / "record.json", files={**store.record(stage.key).files, **hashes})
         if stored is whole:
             assert np.array_equal(store.probabilities(stage.key), PROBABILITIES)

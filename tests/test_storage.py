@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from faulty_disk import NoLinks
 
-from mnistladder import storage
+from mnistladder import sealed, storage
 from mnistladder.errors import CorruptError, ResourceError
 
 LOCKER = """
@@ -82,17 +82,17 @@ def test_create_refuses_to_overwrite(tmp_path):
 def test_read_verified_detects_a_flipped_byte(tmp_path):
     path = tmp_path / "file"
     storage.write(path, b"content")
-    sha256 = storage.hash_bytes(b"content")
-    assert storage.read_verified(path, sha256) == b"content"
+    sha256 = sealed.hash_bytes(b"content")
+    assert sealed.read_verified(path, sha256) == b"content"
     for damaged in (b"Content", b"conten", b"content\0", b""):
         path.write_bytes(damaged)
         with pytest.raises(CorruptError, match=r"file: damaged: SHA-256 \w{12}\.\.\., recorded "):
-            storage.read_verified(path, sha256)
+            sealed.read_verified(path, sha256)
 
 
 def test_read_verified_tells_a_missing_file(tmp_path):
     with pytest.raises(CorruptError, match="cannot be read: No such file"):
-        storage.read_verified(tmp_path / "none", "")
+        sealed.read_verified(tmp_path / "none", "")
 
 
 @pytest.fixture
@@ -103,7 +103,7 @@ def strange(tmp_path):
     for name, target in (("endless", "/dev/zero"), ("nowhere", "none"), ("loop", "loop")):
         (tmp_path / name).symlink_to(target)
     (tmp_path / "large").touch()
-    os.truncate(tmp_path / "large", storage.Limit.RECORD + 1)
+    os.truncate(tmp_path / "large", sealed.Limit.RECORD + 1)
     return tmp_path
 
 
@@ -121,7 +121,7 @@ def strange(tmp_path):
 def test_what_is_no_stored_file_is_refused_at_once(strange, name, expected):
     opened = len(list(Path("/dev/fd").iterdir()))
     with pytest.raises(CorruptError, match=f"{name}: {expected}"):
-        storage.read(strange / name, storage.Limit.RECORD)
+        sealed.read(strange / name, sealed.Limit.RECORD)
     assert len(list(Path("/dev/fd").iterdir())) == opened
 
 
@@ -129,7 +129,7 @@ def test_link_to_a_file_is_read(tmp_path):
     """git-annex puts links in the place of large files."""
     storage.write(tmp_path / "objects" / "1", b"content")
     (tmp_path / "file").symlink_to("objects/1")
-    assert storage.read(tmp_path / "file", storage.Limit.RECORD) == b"content"
+    assert sealed.read(tmp_path / "file", sealed.Limit.RECORD) == b"content"
 
 
 def test_set_aside_keeps_a_link_to_nowhere(tmp_path):

@@ -20,6 +20,44 @@ ORIENTATIONS = {
 }
 
 
+ImportFolder = Annotated[
+    Path,
+    typer.Argument(
+        help="Pictures in folders 0 to 9, or in those of train and test; or other IDX files.",
+        show_default=False,
+    ),
+]
+ImportTo = Annotated[Path, typer.Option("--to", help="The new folder; it may exist if empty.")]
+Resize = Annotated[
+    bool, typer.Option("--resize", help="Scale images of other sizes to 28 x 28 pixels.")
+]
+TestShare = Annotated[
+    float | None,
+    typer.Option(
+        "--test-share",
+        min=0.01,
+        max=0.99,
+        help="Part of each class for the test, if there are no folders train and test. "
+        "[default: 0.2]",
+        show_default=False,
+    ),
+]
+Labels = Annotated[
+    LabelMeaning,
+    typer.Option("--labels", help="Each label is one too high, or 10 means the digit 0."),
+]
+Transpose = Annotated[
+    bool, typer.Option("--transpose", help="Make rows columns: EMNIST's files need it.")
+]
+ImportPolarity = Annotated[
+    Polarity | None,
+    typer.Option(
+        "--polarity",
+        help="What the images have; else as their borders show. Dark ink is made bright.",
+    ),
+]
+
+
 @app.command(epilog="Examples: mnistladder data    mnistladder data fashion_mnist --download")
 def data(
     name: Annotated[base.DataName | None, typer.Argument(help="Show this data set only.")] = None,
@@ -69,41 +107,13 @@ def data(
     "mnistladder import-data letters --to mine --labels minus-one",
 )
 def import_data(
-    folder: Annotated[
-        Path,
-        typer.Argument(
-            help="Pictures in folders 0 to 9, or in those of train and test; or other IDX files.",
-            show_default=False,
-        ),
-    ],
-    to: Annotated[Path, typer.Option("--to", help="The new folder; it may exist if empty.")],
-    resize: Annotated[
-        bool, typer.Option("--resize", help="Scale images of other sizes to 28 x 28 pixels.")
-    ] = False,
-    test_share: Annotated[
-        float | None,
-        typer.Option(
-            "--test-share",
-            min=0.01,
-            max=0.99,
-            help="Part of each class for the test, where no folders train and test are; else 0.2.",
-            show_default=False,
-        ),
-    ] = None,
-    labels: Annotated[
-        LabelMeaning,
-        typer.Option("--labels", help="Each label is one too high, or 10 means the digit 0."),
-    ] = LabelMeaning.AS_IS,
-    transpose: Annotated[
-        bool, typer.Option("--transpose", help="Make rows columns: EMNIST's files need it.")
-    ] = False,
-    polarity: Annotated[
-        Polarity | None,
-        typer.Option(
-            "--polarity",
-            help="What the images have; else as their borders show. Dark ink is made bright.",
-        ),
-    ] = None,
+    folder: ImportFolder,
+    to: ImportTo,
+    resize: Resize = False,
+    test_share: TestShare = None,
+    labels: Labels = LabelMeaning.AS_IS,
+    transpose: Transpose = False,
+    polarity: ImportPolarity = None,
     json: base.AsJson = False,
 ) -> None:
     """Write pictures in folders, or IDX files of other sizes or labels, as files like MNIST's."""

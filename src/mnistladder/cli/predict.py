@@ -24,6 +24,16 @@ TOP = 3
 IN_A_ROW = 10  # digits of the figure
 
 
+Images = Annotated[
+    list[Path],
+    typer.Argument(help="Image files (PNG, JPEG, WebP, GIF, BMP).", show_default=False),
+]
+Show = Annotated[bool, typer.Option("--show", help="Draw what the network saw.")]
+SeenFile = Annotated[
+    Path | None, typer.Option("--figure", help="Write what it saw to this .png, side by side.")
+]
+
+
 class Seen(NamedTuple):
     """One digit of an image: which from the left, of how many, and its 28 x 28 pixels."""
 
@@ -42,17 +52,9 @@ class Seen(NamedTuple):
 @app.command(epilog="Example: mnistladder predict model09_dropout photo.jpg --show")
 def predict(
     result: base.ResultReference,
-    images: Annotated[
-        list[Path],
-        typer.Argument(
-            help="Image files (PNG, JPEG, WebP, GIF, BMP).",
-            show_default=False,
-        ),
-    ],
-    show: Annotated[bool, typer.Option("--show", help="Draw what the network saw.")] = False,
-    figure: Annotated[
-        Path | None, typer.Option("--figure", help="Write what it saw to this .png, side by side.")
-    ] = None,
+    images: Images,
+    show: Show = False,
+    figure: SeenFile = None,
     force: base.Force = False,
     seed: base.ResultSeed = 0,
     device: base.Device = "cpu",

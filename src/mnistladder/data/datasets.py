@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mnistladder import storage
+from mnistladder import sealed, storage
 from mnistladder.data.folders import FILES, locate, locate_training, read_split
 from mnistladder.data.idx import Bytes, encode_idx, read_idx
 from mnistladder.errors import CorruptError, DataError, UsageError
@@ -150,7 +150,7 @@ def known_name(sha256: str) -> str | None:
         return "mnist"
     for path in sorted(cache_dir().glob(f"*/{HASH_FILE}")):
         with suppress(CorruptError):
-            if storage.read(path, storage.Limit.RECORD).strip() == sha256.encode():
+            if sealed.read(path, sealed.Limit.RECORD).strip() == sha256.encode():
                 return path.parent.name
     return None
 

@@ -4,7 +4,7 @@ from itertools import chain
 
 import numpy as np
 
-from mnistladder import storage
+from mnistladder import sealed
 from mnistladder.config.cost import multiply_adds
 from mnistladder.config.recipe import RECIPE_VERSION, recipe, resolved
 from mnistladder.config.spec import Config
@@ -119,7 +119,7 @@ def _scores(probabilities: np.ndarray, labels: np.ndarray, config: Config) -> di
         "per_class_errors": np.bincount(truth[wrong], minlength=10).tolist(),
         "dead_classes": int((np.bincount(predictions, minlength=10) == 0).sum()),
         "wrong_images": (wrong + part.start).tolist(),
-        "predictions_sha256": storage.hash_bytes(every.tobytes()),
+        "predictions_sha256": sealed.hash_bytes(every.tobytes()),
     }
 
 

@@ -179,7 +179,7 @@ def _ids(identities: set[tuple[str, str]]) -> str:
 
 
 def _check_sealed(path: Path) -> None:
-    sealed.unseal(storage.read(path, storage.Limit.RECORD), str(path))
+    sealed.unseal(sealed.read(path, sealed.Limit.RECORD), str(path))
 
 
 def _check_data(folder: Path) -> None:

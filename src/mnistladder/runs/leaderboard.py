@@ -76,7 +76,7 @@ def load_board(path: Path) -> list[BoardRow]:
     """The leaderboard's results; none where there is no board. Raises CorruptError."""
     if not os.path.lexists(path):
         return []
-    rows = sealed.unseal(storage.read(path, storage.Limit.BOARD), str(path)).get("results")
+    rows = sealed.unseal(sealed.read(path, sealed.Limit.BOARD), str(path)).get("results")
     if not isinstance(rows, list):
         raise CorruptError(f"{path}: no leaderboard of mnistladder")
     return [BoardRow.parse(row, f"{path}: result {i}") for i, row in enumerate(rows, start=1)]

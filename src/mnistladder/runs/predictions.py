@@ -54,7 +54,7 @@ def load(record: ResultRecord, runs: Path, source: Source) -> Predictions:
         if os.path.lexists(published)
         else _averaged(record, StageStore(runs))
     )
-    if storage.hash_bytes(predicted.tobytes()) != record.predictions_sha256:
+    if sealed.hash_bytes(predicted.tobytes()) != record.predictions_sha256:
         raise CorruptError(f"{record.result_id}: other predictions than its record names")
     test = source.load().test
     part = slice(*record.span)

@@ -10,7 +10,7 @@ from typing import Annotated, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, Strict, ValidationError
 
-from mnistladder import sealed, storage
+from mnistladder import sealed
 from mnistladder.data import holdout
 from mnistladder.errors import CorruptError
 from mnistladder.sealed import SCHEMA
@@ -71,7 +71,7 @@ class Sealed(Record):
     @classmethod
     def read(cls, path: Path) -> Self:
         """The record in a file. Raises CorruptError."""
-        content = sealed.unseal(storage.read(path, storage.Limit.RECORD), str(path))
+        content = sealed.unseal(sealed.read(path, sealed.Limit.RECORD), str(path))
         return cls.parse(content, str(path))
 
 

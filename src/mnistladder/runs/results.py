@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
-from mnistladder import sealed, storage
+from mnistladder import sealed
 from mnistladder.data.holdout import words
 from mnistladder.errors import CorruptError, UsageError
 from mnistladder.runs.records import BoardRow, ResultRecord
@@ -111,7 +111,7 @@ def _from_file(path: Path, holdout: int | None) -> ResultRecord:
     """A record that may lie anywhere. Raises UsageError, CorruptError."""
     if not path.is_file():
         raise UsageError(f"{path}: no such record")
-    content = sealed.unseal(storage.read(path, storage.Limit.RECORD), str(path))
+    content = sealed.unseal(sealed.read(path, sealed.Limit.RECORD), str(path))
     if not content.keys() & {"rung", "member_keys"}:
         raise UsageError(f"{path}: a record, but not that of a result")
     record = ResultRecord.parse(content, str(path))

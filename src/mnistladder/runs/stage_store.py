@@ -23,7 +23,7 @@ from mnistladder.data.datasets import Source
 from mnistladder.errors import CorruptError, UsageError
 from mnistladder.runs import npy
 from mnistladder.runs.records import BoardRow, FileName, HistoryRow, StageProgress, StageRecord
-from mnistladder.storage import Limit
+from mnistladder.sealed import Limit
 from mnistladder.task import CLASSES
 
 RECORD, PROGRESS = "record.json", "progress.json"
@@ -102,7 +102,7 @@ class StageStore:
         files = self.record(key).files
         if name not in files:
             raise CorruptError(f"{path.with_name(RECORD)}: field `files` does not name {name}")
-        return storage.read_verified(path, files[name], LIMITS[name])
+        return sealed.read_verified(path, files[name], LIMITS[name])
 
     def check_files(self, key: str, seed: int | None = None) -> None:
         """Reads all files of a stage, if it is finished. Raises CorruptError if one was changed.
@@ -155,7 +155,7 @@ class StageStore:
             return Progress()
         if stored.seed is not None:
             _check_seed(self.root / key / PROGRESS, stored.seed, seed)
-        checkpoint = storage.read_verified(self.root / key / stored.file, stored.file_sha256)
+        checkpoint = sealed.read_verified(self.root / key / stored.file, stored.file_sha256)
         return Progress(checkpoint, list(stored.history), stored.resumed, stored.stacked)
 
     def _stored_progress(self, key: str) -> StageProgress | None:
@@ -180,7 +180,7 @@ class StageStore:
             key=key,
             seed=seed,
             file=name,
-            file_sha256=storage.hash_bytes(progress.checkpoint),
+            file_sha256=sealed.hash_bytes(progress.checkpoint),
             history=tuple(progress.history),
             resumed=progress.resumed,
             stacked=progress.stacked,
@@ -216,7 +216,7 @@ class StageStore:
         }
         for name, content in files.items():
             storage.write(folder / name, content)
-        hashes = {name: storage.hash_bytes(content) for name, content in files.items()}
+        hashes = {name: sealed.hash_bytes(content) for name, content in files.items()}
         whole = record.model_copy(update={"files": hashes})
         storage.write(folder / RECORD, sealed.seal(whole.plain()))
         storage.remove(folder / PROGRESS)
