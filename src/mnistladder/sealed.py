@@ -1,4 +1,4 @@
-"""What is stored is read here: bounded, checked by its hash, and JSON records that carry their own."""
+"""What is stored is read here: bounded and hashed; JSON records carry their own hash."""
 
 import hashlib
 import json
