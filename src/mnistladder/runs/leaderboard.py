@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from mnistladder import sealed, storage
 from mnistladder.errors import CorruptError
+from mnistladder.runs.contradictions import checked
 from mnistladder.runs.records import BoardRow, ResultRecord
 from mnistladder.runs.results import load_result, order, result_path, result_paths, stored_results
 
@@ -79,7 +80,10 @@ def load_board(path: Path) -> list[BoardRow]:
     rows = sealed.unseal(sealed.read(path, sealed.Limit.BOARD), str(path)).get("results")
     if not isinstance(rows, list):
         raise CorruptError(f"{path}: no leaderboard of mnistladder")
-    return [BoardRow.parse(row, f"{path}: result {i}") for i, row in enumerate(rows, start=1)]
+    places = [f"{path}: result {number}" for number in range(1, len(rows) + 1)]
+    return [
+        checked(BoardRow.parse(row, place), place) for row, place in zip(rows, places, strict=True)
+    ]
 
 
 def add_result(runs: Path, result: ResultRecord) -> Written:

@@ -8,6 +8,7 @@ from typing import NamedTuple, TypeVar
 from mnistladder import sealed
 from mnistladder.data.holdout import words
 from mnistladder.errors import CorruptError, UsageError
+from mnistladder.runs.contradictions import checked
 from mnistladder.runs.records import BoardRow, ResultRecord
 
 MOST_TOLD = 5  # damaged records, each with a line of its own
@@ -20,7 +21,7 @@ def result_path(runs: Path, rung: str, result_id: str) -> Path:
 
 def load_result(path: Path) -> ResultRecord:
     """The result record in its place. Raises CorruptError, also where it is another result's."""
-    record = ResultRecord.read(path)
+    record = checked(ResultRecord.read(path), str(path))
     if (record.rung, record.result_id) != (path.parent.name, path.stem):
         raise CorruptError(
             f"{path}: in the wrong place: it is result {record.result_id} of {record.rung}"
