@@ -94,7 +94,7 @@ def test_time_left_is_shared_by_the_jobs_but_never_shorter_than_the_longest_stag
     remaining(Started(short.key, 0, "cpu"))
     remaining(EpochDone(short.key, ROW))
     remaining(Started(long.key, 1, "cpu"))
-    remaining(EpochDone(long.key, {**ROW, "train_s": 1.75, "eval_s": 0.25}))
+    remaining(EpochDone(long.key, ROW.model_copy(update={"train_s": 1.75, "eval_s": 0.25})))
     assert remaining.seconds_left() == pytest.approx(seconds)
 
 
