@@ -66,7 +66,7 @@ def cpu_name() -> str:
 
 
 def usable_core_numbers() -> list[int]:
-    """Cores that this process may use; empty where the system does not report them."""
+    """Cores that this process may use; empty if the system does not report them."""
     return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
 
 
@@ -115,7 +115,7 @@ def _group_quota(folder: Path) -> list[float]:
 
 
 def peak_mib() -> float:
-    """The most memory that this process has held; 0 where the system does not report it.
+    """The most memory that this process has held; 0 if the system does not report it.
 
     Linux's own counter comes first: `getrusage` also counts the parent's memory before `exec`.
     """
@@ -148,7 +148,7 @@ class DeviceChoice:
     def decided(self) -> "DeviceChoice":
         """The device that `auto` means here: the first usable CUDA device, else the CPU.
 
-        Any other choice is already decided. It takes seconds where the machine may have a GPU.
+        Any other choice is already decided. It takes seconds if the machine may have a GPU.
         """
         if self.kind != "auto":
             return self
@@ -192,7 +192,7 @@ _CUDA_PROBE_LIMIT_S = 60
 def usable_cuda_devices() -> tuple[int, ...]:
     """Numbers of the CUDA devices that torch can use, by a test that runs once.
 
-    It takes seconds where the machine may have a GPU. `CUDA_VISIBLE_DEVICES` hides devices.
+    It takes seconds if the machine may have a GPU. `CUDA_VISIBLE_DEVICES` hides devices.
     """
     if not _may_have_cuda():
         return ()

@@ -1,7 +1,7 @@
 """A second core for one network alone: weight gradients on a thread beside the backward pass.
 
 A convolution's weight gradient is needed only by the optimizer, its input gradient at once. Both
-are computed by the same kernels as ever, one thread each, so that no bit changes, where torch's own
+are computed by the same kernels as without it, one thread each, so that no bit changes. Torch's own
 two threads would give other bits.
 """
 
