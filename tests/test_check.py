@@ -29,7 +29,7 @@ def quiet(event):
 
 
 def climb(folder, attempts):
-    with closing(InProcess(folder, "cpu", quiet)) as executor:
+    with closing(InProcess(folder, small.CPU, quiet)) as executor:
         return [outcome.record for outcome in Ladder(attempts, folder).climb(executor, quiet)]
 
 

@@ -27,7 +27,7 @@ def runs(tmp_path_factory, source):
     """Two seeds of a rung, and a record of a third seed that each test damages."""
     folder = tmp_path_factory.mktemp("damage") / "runs"
     attempts = [Attempt(Rung("rung", CONFIG), seed, source) for seed in range(3)]
-    with closing(InProcess(folder, "cpu", quiet)) as executor:
+    with closing(InProcess(folder, small.CPU, quiet)) as executor:
         list(Ladder(attempts, folder).climb(executor, quiet))
     return folder
 

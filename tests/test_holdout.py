@@ -41,7 +41,7 @@ def cache(tmp_path, monkeypatch):
 def climbed(runs, source, config):
     """The record of a config at seed 0."""
     ladder = Ladder([Attempt(Rung("rung", config), 0, source)], runs, 4)
-    with closing(InProcess(runs, "cpu", lambda event: None)) as executor:
+    with closing(InProcess(runs, small.CPU, lambda event: None)) as executor:
         [outcome] = ladder.climb(executor, lambda event: None)
     return outcome.record
 

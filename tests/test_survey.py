@@ -69,7 +69,7 @@ def test_damaged_result_is_made_again_from_its_stages(runs, attempts):
 
 def test_swapped_networks_are_trained_again(runs, attempts):
     """Without the results, the folder of the other seed would be believed."""
-    with closing(InProcess(runs, "cpu", lambda event: None)) as executor:
+    with closing(InProcess(runs, small.CPU, lambda event: None)) as executor:
         list(Ladder(attempts, runs).climb(executor, lambda event: None))
     before = {attempt: results.find_result(runs, "rung", attempt.result_id) for attempt in attempts}
     shutil.rmtree(runs / "results")
@@ -80,7 +80,7 @@ def test_swapped_networks_are_trained_again(runs, attempts):
     found = survey(attempts, runs)
     assert set(found.damaged) == {first, second}
     assert set(found.missing) == {first.name, second.name}
-    with closing(InProcess(runs, "cpu", lambda event: None)) as executor:
+    with closing(InProcess(runs, small.CPU, lambda event: None)) as executor:
         outcomes = list(Ladder(attempts, runs).climb(executor, lambda event: None))
     assert len(list((runs / "members").glob("*.corrupt-1"))) == 2
     for outcome in outcomes:
@@ -105,7 +105,7 @@ def test_result_is_made_beside_a_damaged_one_without_a_board(runs, attempts):
     other.parent.mkdir()
     other.touch()
     told = []
-    with closing(InProcess(runs, "cpu", lambda event: None)) as executor:
+    with closing(InProcess(runs, small.CPU, lambda event: None)) as executor:
         outcomes = list(Ladder(attempts, runs).climb(executor, told.append))
     assert [outcome.attempt.seed for outcome in outcomes] == [0, 1]
     said = [event.text for event in told if "0123.json" in getattr(event, "text", "")]
