@@ -6,18 +6,21 @@ import random
 import subprocess
 import sys
 import time
+from pathlib import Path
+
+from record_data import result
 
 from mnistladder.runs import leaderboard
 
 WRITER = """
 import sys
 from pathlib import Path
+from record_data import result
 from mnistladder.runs import leaderboard
 runs, writer, count = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
 for number in range(count):
     seed = writer * 100_000 + number
-    leaderboard.add_result(runs, {"rung": "rung", "seed": seed, "result_id": f"{seed:016x}",
-                              "errors": seed % 97, "wrong_images": list(range(50))})
+    leaderboard.add_result(runs, result(rung="rung", seed=seed, result_id=f"{seed:016x}"))
     print(seed, flush=True)
 """
 
@@ -25,7 +28,12 @@ for number in range(count):
 def start_writer(runs, writer, count):
     command = [sys.executable, "-c", WRITER, str(runs), str(writer), str(count)]
     return subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, bufsize=1
+        command,
+        cwd=Path(__file__).parent,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        bufsize=1,
     )
 
 
@@ -71,7 +79,7 @@ def test_killed_writers_lose_nothing_they_told_of(tmp_path, thorough):
             writer.kill()
             told, _ = writer.communicate()
             acknowledged |= {int(line) for line in told.split("\n") if line.isdecimal()}
-    leaderboard.add_result(tmp_path, {"rung": "rung", "seed": 10**9, "result_id": "f" * 16})
+    leaderboard.add_result(tmp_path, result(rung="rung", seed=10**9, result_id="f" * 16))
     assert {row.seed for row in check_board(tmp_path)} >= acknowledged
     assert len(acknowledged) >= kills
     assert [path for path in tmp_path.rglob(".*") if path.is_file()] == []

@@ -223,6 +223,6 @@ def test_every_shipped_config_has_its_paragraph_in_our_words():
 
 
 def test_config_reads_as_yaml():
-    lines = config_diff._lines(small.tiny())
+    lines = config_diff.config_lines(small.tiny())
     assert "  - {conv: {out: 6, stride: 2}}" in lines
     assert "  - relu" in lines
