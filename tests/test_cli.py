@@ -270,7 +270,7 @@ def test_five_mistakes_get_five_lines_and_create_nothing(tmp_path):
         (["ladder", "20-30"], 2, "the ladder has 1 to 13"),
         (["ladder", "--all", "1"], 2, "or give --all"),
         (["report", "--rungs", "7"], 2, "no results of model07_vgg"),
-        (["new", "../escape"], 2, "use letters"),
+        (["new", "../escape"], 2, "use 1 to 64 letters"),
         (["data", "--download"], 2, "name one of"),
         (["leaderboard", "--rebuild"], 2, "no results there"),
     ],
