@@ -108,7 +108,7 @@ def test_job_that_runs_out_of_memory_names_first_what_keeps_the_recipe(
         raise torch.OutOfMemoryError(MEMORY[1])
 
     monkeypatch.setattr("torch.from_numpy", full)
-    jobs.run_job(Job(stages, networks > 1), tmp_path, "cpu", events.append)
+    jobs.run_job(Job(stages, networks > 1), tmp_path, small.CPU, events.append)
     assert {event.key for event in events} == {stage.key for stage in stages}
     assert {event.exit_code for event in events} == {ExitCode.RESOURCE}
     assert advice in events[0].text
