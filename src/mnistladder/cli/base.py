@@ -132,7 +132,11 @@ def output(wide: bool = False) -> Console:
 def complain(text: str) -> None:
     """Prints one message on stderr, without characters that control a terminal."""
     Console(stderr=True).print(
-        f"mnistladder: {printable(text)}", markup=False, highlight=False, soft_wrap=True
+        f"mnistladder: {printable(text)}",
+        markup=False,
+        highlight=False,
+        emoji=False,
+        soft_wrap=True,
     )
 
 

@@ -1,5 +1,6 @@
 """IDX, the file format of MNIST: arrays of bytes, in files that may be packed with gzip."""
 
+import errno
 import gzip
 import io
 import mmap
@@ -35,6 +36,8 @@ def read_idx(path: Path) -> Bytes:
     try:
         content = _gunzip(path) if is_packed(path) else _map(path)
     except (OSError, EOFError, zlib.error) as error:
+        if getattr(error, "errno", None) == errno.ENOMEM:  # the file is not at fault
+            raise MemoryError from None
         raise DataError(f"{path}: cannot be read: {error}") from None
     if len(content) > MAX_BYTES:
         raise DataError(
