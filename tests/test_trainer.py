@@ -314,7 +314,7 @@ def test_record_says_what_was_trained_where(store, source):
     assert (record.key, record.seed, record.epochs) == (stage.key, 0, 2)
     assert (record.images_seen, record.test_images) == (1024, 256)
     assert (record.device, record.threads, record.precision) == ("cpu", 1, "float32")
-    assert record.data.model_dump() == {"name": source.name, "sha256": source.sha256}
+    assert record.data.plain() == {"name": source.name, "sha256": source.sha256}
     assert record.versions["torch"] == version("torch")
 
 
