@@ -45,10 +45,10 @@ class DataName(StrEnum):
 
 
 def complete_rungs(incomplete: str) -> list[str]:
-    """Names of shipped rungs for the shell's completion."""
-    from mnistladder.config.loading import shipped_names
+    """Names of shipped rungs, and of own ones in this folder, for the shell's completion."""
+    from mnistladder.config.loading import own_names, shipped_names
 
-    return [name for name in shipped_names() if name.startswith(incomplete)]
+    return [name for name in [*shipped_names(), *own_names()] if name.startswith(incomplete)]
 
 
 RunsDir = Annotated[
@@ -69,13 +69,13 @@ DataDir = Annotated[
 ConfigReference = Annotated[
     str,
     typer.Argument(
-        help="A rung's name, or the path of a config file.",
+        help="A rung's number or name, a config file, or a result's id.",
         autocompletion=complete_rungs,
         show_default=False,
     ),
 ]
 _result = typer.Argument(
-    help="A rung's name, a result's id or its beginning, or a record's path.",
+    help="A rung's number or name, a config file, a result's id, or a record's path.",
     autocompletion=complete_rungs,
     show_default=False,
 )
@@ -91,6 +91,10 @@ FigureFile = Annotated[
 Overrides = Annotated[
     list[str] | None,
     typer.Option("--set", help="Change a value, such as phases.0.lr=1e-3. May be repeated."),
+]
+ResultOverrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="The result with this change, such as batch_size=64."),
 ]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:N or mps.")]
 Jobs = Annotated[

@@ -9,11 +9,11 @@ from typing import Annotated
 import typer
 
 from mnistladder import storage
-from mnistladder.cli import base
+from mnistladder.cli import base, naming
 from mnistladder.cli.base import app
 from mnistladder.data.datasets import Source
 from mnistladder.errors import ExitCode, UsageError
-from mnistladder.runs import predictions, results
+from mnistladder.runs import predictions
 from mnistladder.runs.records import ResultRecord
 from mnistladder.runs.stage_store import StageStore
 
@@ -51,6 +51,7 @@ def export(
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the file if it exists.")] = False,
     seed: base.ResultSeed = 0,
+    overrides: base.ResultOverrides = None,
     data_dir: base.DataDir = None,
     runs_dir: base.RunsDir = base.RUNS,
     json: base.AsJson = False,
@@ -59,7 +60,7 @@ def export(
 
     Exit code 1, and no file: it says something else than the stored networks.
     """
-    record = results.named(runs_dir, result, seed)
+    record = naming.result(result, runs_dir, seed, overrides)
     path = output or Path(f"{record.rung}-seed{record.seed}.{to.value}")
     _check_target(path, force)
     source, store = base.source_of(record, data_dir), StageStore(runs_dir)

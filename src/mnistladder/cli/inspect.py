@@ -31,10 +31,9 @@ def show(
     json: base.AsJson = False,
 ) -> None:
     """Show a config: its layers with shapes and parameters, its phases and its cost."""
-    from mnistladder.cli import describe
-    from mnistladder.config.loading import load_rung
+    from mnistladder.cli import describe, naming
 
-    rung = load_rung(config, overrides or [])
+    rung = naming.rung(config, overrides, runs_dir)
     description = describe.about(rung, runs_dir)
     if figure:
         from mnistladder.config import schedule

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mnistladder.cli import base
+from mnistladder.cli import base, naming
 from mnistladder.cli.base import app
 from mnistladder.errors import UsageError
 from mnistladder.report.gallery import Picture, percent
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 def gallery(
     result: base.ResultReference,
     seed: base.ResultSeed = 0,
+    overrides: base.ResultOverrides = None,
     picks: Annotated[int, typer.Option(min=0, max=2**31, help="Seed of the random picks.")] = 0,
     folder: Annotated[
         Path | None, typer.Option("--dir", help="Where to write. [default: RUNG-seed-N-gallery]")
@@ -34,7 +35,7 @@ def gallery(
     from mnistladder.report import digit_sheets, gallery, style
     from mnistladder.runs import predictions
 
-    record = results.named(runs_dir, result, seed)
+    record = naming.result(result, runs_dir, seed, overrides)
     found = predictions.load(record, runs_dir, base.source_of(record, data_dir))
     folder = folder or Path(f"{record.rung}-seed-{record.seed}-gallery")
     views = gallery.views(found, picks)
@@ -79,6 +80,7 @@ def errors(
         typer.Option("--vs", help="Another result: only what it gets right, and the reverse."),
     ] = None,
     seed: base.ResultSeed = 0,
+    overrides: base.ResultOverrides = None,
     figure: base.FigureFile = None,
     data_dir: base.DataDir = None,
     runs_dir: base.RunsDir = base.RUNS,
@@ -88,8 +90,8 @@ def errors(
     from mnistladder.report import difficulty, gallery
     from mnistladder.runs import predictions
 
-    record = results.named(runs_dir, result, seed)
-    other = results.named(runs_dir, versus, seed) if versus else None
+    record = naming.result(result, runs_dir, seed, overrides)
+    other = naming.result(versus, runs_dir, seed) if versus else None
     said = predictions.load(record, runs_dir, base.source_of(record, data_dir))
     pictures = gallery.every_error(said)
     if other:

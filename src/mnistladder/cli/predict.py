@@ -11,11 +11,10 @@ from rich.console import Console
 from rich.text import Text
 
 from mnistladder import environment, storage
-from mnistladder.cli import base
+from mnistladder.cli import base, naming
 from mnistladder.cli.base import app
 from mnistladder.errors import DataError, ExitCode, UsageError
 from mnistladder.report.gallery import percent
-from mnistladder.runs import results
 from mnistladder.runs.records import ResultRecord
 from mnistladder.runs.stage_store import StageStore
 
@@ -40,6 +39,7 @@ def predict(
         Path | None, typer.Option("--figure", help="Write what it saw to this .png, side by side.")
     ] = None,
     seed: base.ResultSeed = 0,
+    overrides: base.ResultOverrides = None,
     device: base.Device = "cpu",
     runs_dir: base.RunsDir = base.RUNS,
     json: base.AsJson = False,
@@ -53,7 +53,7 @@ def predict(
         raise UsageError("--show draws for people, --json prints for programs: give one of them")
     if figure and figure.suffix.lower() != ".png":
         raise UsageError(f"{figure}: what the network saw is written as .png")
-    record = results.named(runs_dir, result, seed)
+    record = naming.result(result, runs_dir, seed, overrides)
     StageStore(runs_dir).need(record.member_keys, record)
     names, seen = _read(images)
     rows = _rows(names, _probabilities(record, runs_dir, seen, device))

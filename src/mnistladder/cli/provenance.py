@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from mnistladder import environment
-from mnistladder.cli import base
+from mnistladder.cli import base, naming
 from mnistladder.cli.base import app
 from mnistladder.data.datasets import Source
 from mnistladder.errors import CorruptError, ExitCode, UsageError, UserError
@@ -57,6 +57,7 @@ def verify(
     result: base.MaybeResult = None,
     all_: Annotated[bool, typer.Option("--all", help="Every stored result.")] = False,
     seed: base.ResultSeed = 0,
+    overrides: base.ResultOverrides = None,
     device: base.Device = "cpu",
     data_dir: base.DataDir = None,
     runs_dir: base.RunsDir = base.RUNS,
@@ -71,7 +72,7 @@ def verify(
     wanted = (
         list(results.all_results(runs_dir))
         if all_
-        else [results.named(runs_dir, str(result), seed)]
+        else [naming.result(str(result), runs_dir, seed, overrides)]
     )
     if not wanted:
         raise UsageError(f"{runs_dir}: no results there to verify")
@@ -144,6 +145,7 @@ def _verdict(label: str, row: Verified) -> str:
 def reproduce(
     result: base.ResultReference,
     seed: base.ResultSeed = 0,
+    overrides: base.ResultOverrides = None,
     device: base.Device = "auto",
     jobs: base.Jobs = None,
     data_dir: base.DataDir = None,
@@ -157,7 +159,7 @@ def reproduce(
     """
     from mnistladder.cli import climb
 
-    before = results.named(runs_dir, result, seed)
+    before = naming.result(result, runs_dir, seed, overrides)
     attempt = provenance.attempt_of(before, base.source_of(before, data_dir))
     traced = _trace(attempt, StageStore(runs_dir))
     folder = provenance.fresh_folder(runs_dir, attempt)

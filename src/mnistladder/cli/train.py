@@ -12,7 +12,7 @@ from mnistladder.errors import UsageError
 Rungs = Annotated[
     list[str] | None,
     typer.Argument(
-        help="Rungs: names, paths, numbers or ranges such as 1-9.",
+        help="Rungs: numbers, ranges such as 1-9, names, files, results' ids.",
         autocompletion=base.complete_rungs,
         show_default=False,
     ),
@@ -68,8 +68,7 @@ def run(
     log: Log = None,
 ) -> None:
     """Train one rung and print its result. Stored results are not trained again."""
-    from mnistladder.cli import climb
-    from mnistladder.config.loading import load_rung
+    from mnistladder.cli import climb, naming
 
     options = climb.Options(
         seeds=range(seed, seed + seeds),
@@ -83,7 +82,7 @@ def run(
         quiet=quiet,
         log=log,
     )
-    climb.climb([load_rung(config, overrides or [])], options)
+    climb.climb([naming.rung(config, overrides, runs_dir)], options)
 
 
 @app.command(epilog="Examples: mnistladder ladder --all --seeds 3    mnistladder ladder 1-9 12")
@@ -107,9 +106,8 @@ def ladder(
     """Train several rungs. Shared networks are trained once, stored ones are not trained again."""
     if all_ == bool(rungs):
         raise UsageError("ladder: name rungs, such as 1-9, or give --all")
-    from mnistladder.cli import climb
+    from mnistladder.cli import climb, naming
     from mnistladder.cli.dry_run import print_plan
-    from mnistladder.config.loading import select_rungs
 
     options = climb.Options(
         seeds=range(seed, seed + seeds),
@@ -124,7 +122,7 @@ def ladder(
         keep_going=keep_going,
         log=log,
     )
-    chosen = select_rungs(rungs or [])
+    chosen = naming.rungs(rungs or [], runs_dir)
     if dry_run:
         print_plan(climb.plan(chosen, options), options)
     else:

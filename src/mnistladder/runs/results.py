@@ -1,6 +1,6 @@
 """Result records, one immutable file each, and the leaderboard that is derived from them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from mnistladder import sealed
@@ -56,14 +56,22 @@ def named(runs: Path, reference: str, seed: int = 0) -> ResultRecord:
             raise UsageError(f"{reference}: a record, but not that of a result")
         return ResultRecord.parse(content, reference)
     every = list(all_results(runs))
-    by_id = [r for r in every if len(reference) >= 4 and r.result_id.startswith(reference)]
     by_rung = [r for r in every if r.rung == reference and r.seed == seed and not r.overrides]
-    fitting = by_id or by_rung
-    if len(fitting) == 1:
-        return fitting[0]
-    if fitting:
-        ids = ", ".join(record.result_id for record in fitting)
-        raise UsageError(f"{reference}: several results fit; name one by its id: {ids}")
+    if record := only_one(with_id(every, reference) or by_rung, reference):
+        return record
     raise UsageError(
         f"{reference}: no such result in {runs}, with seed {seed}; see `mnistladder leaderboard`"
     )
+
+
+def with_id(records: Iterable[ResultRecord], reference: str) -> list[ResultRecord]:
+    """The records whose id begins so; four characters are needed."""
+    return [r for r in records if len(reference) >= 4 and r.result_id.startswith(reference)]
+
+
+def only_one(fitting: Sequence[ResultRecord], reference: str) -> ResultRecord | None:
+    """The record that fits, if there is one. Raises UsageError if there are several."""
+    if len(fitting) > 1:
+        ids = ", ".join(record.result_id for record in fitting)
+        raise UsageError(f"{reference}: several results fit; name one by its id: {ids}")
+    return fitting[0] if fitting else None
