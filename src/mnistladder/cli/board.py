@@ -17,11 +17,13 @@ from mnistladder.runs.records import ResultRecord
 
 SetOfSecond = Annotated[
     list[str] | None,
-    typer.Option("--set", help="Change a value of the second, such as batch_size=64."),
+    typer.Option(
+        "--set", metavar="KEY=VALUE", help="Change a value of the second, such as batch_size=64."
+    ),
 ]
 
 
-@app.command("leaderboard")
+@app.command("leaderboard", epilog="Example: mnistladder leaderboard --json")
 def show_leaderboard(
     rebuild: Annotated[
         bool, typer.Option("--rebuild", help="Derive it anew from the result records.")
@@ -61,8 +63,12 @@ def show_leaderboard(
 
 @app.command(epilog="Example: mnistladder compare model05_conv model05_conv --set batch_size=64")
 def compare(
-    before: Annotated[str, typer.Argument(help="The other: a number, name, file or result's id.")],
-    after: Annotated[str, typer.Argument(help="Ours: the difference is ours minus the other.")],
+    before: Annotated[
+        str, typer.Argument(metavar="OTHER", help="The other: a number, name, file or result's id.")
+    ],
+    after: Annotated[
+        str, typer.Argument(metavar="OURS", help="Ours: the difference is ours minus the other.")
+    ],
     overrides: SetOfSecond = None,
     runs_dir: base.RunsDir = base.RUNS,
     json: base.AsJson = False,

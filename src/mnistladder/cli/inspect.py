@@ -47,7 +47,7 @@ def show(
         describe.say_rung(rung, description)
 
 
-@app.command()
+@app.command(epilog="Example: mnistladder layers")
 def layers(json: base.AsJson = False) -> None:
     """List the layers that a config may name, with their options."""
     from mnistladder.cli import describe
@@ -62,7 +62,9 @@ def layers(json: base.AsJson = False) -> None:
 
 @app.command(epilog="Example: mnistladder validate configs/*.yaml")
 def validate(
-    configs: Annotated[list[str], typer.Argument(help="Names or paths of configs.")],
+    configs: Annotated[
+        list[str], typer.Argument(metavar="RUNG...", help="Names or paths of configs.")
+    ],
     overrides: base.Overrides = None,
     json: base.AsJson = False,
 ) -> None:
@@ -87,7 +89,7 @@ def validate(
         raise typer.Exit(ExitCode.USAGE)
 
 
-@app.command()
+@app.command(epilog="Example: mnistladder schema > schema.json")
 def schema() -> None:
     """Print the JSON Schema of a config, for editors."""
     from mnistladder.config.json_schema import config_schema
@@ -98,7 +100,9 @@ def schema() -> None:
 @app.command(epilog="Example: mnistladder new my_rung && mnistladder run my_rung.yaml")
 def new(
     name: Annotated[str, typer.Argument(help="Name of the rung; NAME.yaml is written here.")],
-    folder: Annotated[Path, typer.Option("--dir", help="Where to write it.")] = Path(),
+    folder: Annotated[
+        Path, typer.Option("--dir", metavar="FOLDER", help="Where to write it.")
+    ] = Path(),
 ) -> None:
     """Write a config with comments, to start from."""
     from mnistladder import storage

@@ -1,6 +1,5 @@
 """Commands about this machine: `data` and `doctor`."""
 
-import json as jsonlib
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -108,19 +107,17 @@ def _say_data(row: dict[str, Any]) -> None:
         base.say(f"  {split}: {row[split]['images']:,} images; digits 0 to 9: {counts}")
 
 
-@app.command(name="doctor")
+@app.command(name="doctor", epilog="Example: mnistladder doctor")
 def doctor_(
     data_dir: base.DataDir = None, runs_dir: base.RunsDir = base.RUNS, json: base.AsJson = False
 ) -> None:
     """Check this installation: versions, devices, data, write access."""
     from mnistladder.cli import doctor
 
-    checks = doctor.examine(runs_dir, data_dir)
+    found = doctor.examine(runs_dir, data_dir)
     if json:
-        base.print_json(checks)
+        base.print_json(found.plain())
     else:
-        for name, value in checks.items():
-            text = value if isinstance(value, str) else jsonlib.dumps(value)
-            base.say(f"{name:16} {text}")
-    if not checks["ok"]:
+        doctor.say(found)
+    if found.problems:
         raise typer.Exit(ExitCode.FAILED)

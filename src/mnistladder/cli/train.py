@@ -12,6 +12,7 @@ from mnistladder.errors import UsageError
 Rungs = Annotated[
     list[str] | None,
     typer.Argument(
+        metavar="RUNG...",
         help="Rungs: numbers, ranges such as 1-9, names, files, results' ids.",
         autocompletion=base.complete_rungs,
         show_default=False,
@@ -25,12 +26,16 @@ DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Show what would be trained and for how long.")
 ]
 Seeds = Annotated[
-    int, typer.Option("--seeds", min=1, max=10_000, help="How many seeds, counted from --seed.")
+    int,
+    typer.Option(
+        "--seeds", metavar="N", min=1, max=10_000, help="How many seeds, counted from --seed."
+    ),
 ]
 Stack = Annotated[
     int | None,
     typer.Option(
         "--stack",
+        metavar="N",
         min=1,
         max=1024,
         help="How many networks of a rung a worker may train together; 1: each alone. "
