@@ -73,7 +73,7 @@ def test_edited_file_is_not_its_old_result(here, tmp_path):
         ("1-3", "means 3 rungs; name one"),
         ("14", "the ladder has 1 to 13"),
         ("mien", "did you mean `mine`"),
-        ("abcdef", "no such rung"),
+        ("abcdef", "abcdef: no such (rung|result)"),
     ],
 )
 def test_name_that_means_no_rung_or_several_is_a_usage_error(here, reference, text):

@@ -47,7 +47,9 @@ def export(
     to: Annotated[Kind, typer.Option("--to", help="The kind of file.")],
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="Where to write. [default: RUNG-seedN.KIND]"),
+        typer.Option(
+            "--output", "-o", metavar="FILE", help="Where to write. [default: RUNG-seedN.KIND]"
+        ),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the file if it exists.")] = False,
     seed: base.ResultSeed = 0,

@@ -63,7 +63,7 @@ def layers(json: base.AsJson = False) -> None:
 @app.command(epilog="Example: mnistladder validate configs/*.yaml")
 def validate(
     configs: Annotated[
-        list[str], typer.Argument(metavar="RUNG...", help="Names or paths of configs.")
+        list[str], typer.Argument(metavar="RUNG", help="Names or paths of configs.")
     ],
     overrides: base.Overrides = None,
     json: base.AsJson = False,

@@ -80,7 +80,7 @@ def result(
     fitting = [r for r in _of_rung(name, changes, runs_dir) if r.seed == seed]
     if record := results.only_one(_as_now(fitting, name), reference):
         return record
-    label = loading.load_rung(name, changes).label  # if there is such a rung
+    label = _label(name, changes, runs_dir)
     raise UsageError(
         f"{label}: no result with seed {seed} in {runs_dir}; get it: "
         f"{run_command(name, changes, runs_dir, ['--seed', str(seed)] if seed else [])}"
@@ -101,11 +101,23 @@ def group_of(
         return group([record])
     if found := group(_of_rung(name, changes, runs_dir)):
         return found
-    label = loading.load_rung(name, changes).label  # if there is such a rung
+    label = _label(name, changes, runs_dir)
     raise UsageError(
         f"{label}: no results in {runs_dir}; get some: "
         f"{run_command(name, changes, runs_dir, ['--seeds', '3'])}"
     )
+
+
+def _label(name: str, changes: Sequence[str], runs_dir: Path) -> str:
+    """The label of a rung that has no result. Raises UsageError where there is no such rung."""
+    try:
+        loading.find_config(name)
+    except UsageError:
+        if ID.fullmatch(name):
+            where = f"no such result in {runs_dir}; `mnistladder leaderboard` shows all"
+            raise UsageError(f"{name}: {where}") from None
+        raise
+    return loading.load_rung(name, changes).label
 
 
 def run_command(

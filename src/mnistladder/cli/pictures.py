@@ -25,7 +25,10 @@ def gallery(
     overrides: base.ResultOverrides = None,
     picks: Annotated[int, typer.Option(min=0, max=2**31, help="Seed of the random picks.")] = 0,
     folder: Annotated[
-        Path | None, typer.Option("--dir", help="Where to write. [default: RUNG-seed-N-gallery]")
+        Path | None,
+        typer.Option(
+            "--dir", metavar="FOLDER", help="Where to write. [default: RUNG-seed-N-gallery]"
+        ),
     ] = None,
     data_dir: base.DataDir = None,
     runs_dir: base.RunsDir = base.RUNS,
@@ -77,7 +80,11 @@ def errors(
     result: base.ResultReference,
     versus: Annotated[
         str | None,
-        typer.Option("--vs", help="Another result: only what it gets right, and the reverse."),
+        typer.Option(
+            "--vs",
+            metavar="RESULT",
+            help="Another result: only what it gets right, and the reverse.",
+        ),
     ] = None,
     seed: base.ResultSeed = 0,
     overrides: base.ResultOverrides = None,

@@ -30,13 +30,17 @@ def predict(
     images: Annotated[
         list[Path],
         typer.Argument(
+            metavar="IMAGE",
             help="Image files (PNG, JPEG, WebP, GIF, BMP), one digit each.",
             show_default=False,
         ),
     ],
     show: Annotated[bool, typer.Option("--show", help="Draw what the network saw.")] = False,
     figure: Annotated[
-        Path | None, typer.Option("--figure", help="Write what it saw to this .png, side by side.")
+        Path | None,
+        typer.Option(
+            "--figure", metavar="FILE", help="Write what it saw to this .png, side by side."
+        ),
     ] = None,
     seed: base.ResultSeed = 0,
     overrides: base.ResultOverrides = None,

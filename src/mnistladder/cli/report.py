@@ -20,14 +20,20 @@ Format = Annotated[formats.Format, typer.Option("--format", help="How to print t
 Wide = Annotated[bool, typer.Option("--wide", help="Every column and note; for a wide terminal.")]
 Sort = Annotated[tables.Sort, typer.Option("--sort", help="Order of the rows.")]
 Rungs = Annotated[
-    str | None, typer.Option("--rungs", help="Only these: numbers, names or files, as in 1-4,9.")
+    str | None,
+    typer.Option(
+        "--rungs", metavar="RUNGS", help="Only these: numbers, names or files, as in 1-4,9."
+    ),
 ]
-Board = Annotated[Path | None, typer.Option("--board", help="A leaderboard file from elsewhere.")]
+Board = Annotated[
+    Path | None, typer.Option("--board", metavar="FILE", help="A leaderboard file from elsewhere.")
+]
 Curves = Annotated[
     bool, typer.Option("--curves", help="Print the epochs beside the article's log instead.")
 ]
 Html = Annotated[
-    Path | None, typer.Option("--html", help="Write a page with everything to this file.")
+    Path | None,
+    typer.Option("--html", metavar="FILE", help="Write a page with everything to this file."),
 ]
 Check = Annotated[
     bool,

@@ -12,7 +12,7 @@ from mnistladder.errors import UsageError
 Rungs = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="RUNG...",
+        metavar="RUNG",
         help="Rungs: numbers, ranges such as 1-9, names, files, results' ids.",
         autocompletion=base.complete_rungs,
         show_default=False,
