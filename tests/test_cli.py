@@ -10,6 +10,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from commands import call
+
+from mnistladder.cli import app
+from mnistladder.cli.panels import PANEL_OF, PANELS
 
 RUNGS = ("model01_linear", "model02_normalized", "model03_hidden")
 TINY = ["--set", "phases.0.epochs=1"]
@@ -331,6 +335,29 @@ def test_doctor_finds_this_installation_whole(tmp_path):
     assert (done.returncode, found["ok"], found["problems"]) == (0, True, [])
     assert found["torch"]["torch"].startswith(found["versions"]["torch"])
     assert list(tmp_path.iterdir()) == []
+
+
+def test_doctor_says_a_line_a_check_and_what_to_do(tmp_path):
+    done = call("doctor", cwd=tmp_path)
+    lines = done.stdout.splitlines()
+    assert {line.split()[0] for line in lines[:-2]} == {"ok"}
+    assert lines[-1] == "Everything that training needs is here."
+    (tmp_path / "file").write_text("")
+    done = call("doctor", "--data-dir", "nowhere", "--runs-dir", "file", cwd=tmp_path)
+    missing = [line for line in done.stdout.splitlines() if line.startswith("missing")]
+    assert done.returncode == 1
+    assert [line.split()[1] for line in missing] == ["data", "runs"]
+    assert "no such folder" in missing[0]
+    assert "--runs-dir" in missing[1]
+
+
+def test_help_groups_every_command_and_gives_each_an_example(tmp_path):
+    help_text = call("--help", cwd=tmp_path).stdout
+    places = [help_text.index(f" {panel} ") for panel in PANELS]
+    assert places == sorted(places)
+    names = [command.name or command.callback.__name__ for command in app.registered_commands]
+    assert sorted(names) == sorted(PANEL_OF)
+    assert all("mnistladder" in (command.epilog or "") for command in app.registered_commands)
 
 
 def test_data_shows_hash_and_class_counts(tmp_path):

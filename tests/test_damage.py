@@ -94,6 +94,14 @@ def test_another_result_can_be_used(runs, damaged, digits_dir, tmp_path):
     assert damaged.name in done.stderr
 
 
+def test_compare_names_it_once_though_it_reads_two_references(runs, damaged):
+    ids = [record.result_id for record in results.stored_results(runs).records]
+    done = call("compare", *ids, "--json", "--runs-dir", "runs", cwd=runs.parent)
+    assert (done.returncode, done.stderr.count(damaged.name)) == (ExitCode.OK, 1)
+    done = call("compare", ids[0], "other", "--runs-dir", "runs", cwd=runs.parent)
+    assert done.returncode == ExitCode.CORRUPT
+
+
 def test_whole_folder_is_reported_without_a_word(runs):
     done = call("report", "--json", "--runs-dir", "runs", cwd=runs.parent)
     assert (done.returncode, done.stderr) == (ExitCode.OK, "")

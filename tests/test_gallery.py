@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mnistladder.cli import naming
 from mnistladder.config.loading import shipped_names
 from mnistladder.data import contested, datasets
 from mnistladder.data.datasets import MNIST_SHA256
@@ -16,13 +17,13 @@ BOARD = Path(__file__).parents[1] / "results"
 
 @pytest.fixture(scope="module")
 def rung9():
-    return predictions.load(results.named(BOARD, "model09_dropout"), BOARD, datasets.find("mnist"))
+    return predictions.load(naming.result("model09_dropout", BOARD), BOARD, datasets.find("mnist"))
 
 
 @pytest.fixture(scope="module")
 def averaged():
     return predictions.load(
-        results.named(BOARD, "model12_averaging"), BOARD, datasets.find("mnist")
+        naming.result("model12_averaging", BOARD), BOARD, datasets.find("mnist")
     )
 
 

@@ -9,6 +9,7 @@ import pytest
 import small
 from commands import call
 
+from mnistladder.cli import naming
 from mnistladder.config.spec import Rung
 from mnistladder.data import datasets, holdout
 from mnistladder.errors import DataError, UsageError
@@ -231,19 +232,19 @@ def test_result_on_a_holdout_alone_does_not_make_a_rung_done(tmp_path, stored):
 
 def test_name_means_the_result_on_the_test_images_and_with_the_option_that_on_the_holdout(stored):
     runs = stored / "runs"
-    found = [results.named(runs, "model02_normalized", holdout=count) for count in (None, N)]
+    found = [naming.result("model02_normalized", runs, holdout=count) for count in (None, N)]
     assert [record.data.holdout for record in found] == [None, N]
     assert found[1].label == f"model02_normalized [holdout {N}] seed 0"
     with pytest.raises(UsageError, match=rf"with seed 0 \[holdout {N + 1}\]"):
-        results.named(runs, "model02_normalized", holdout=N + 1)
+        naming.result("model02_normalized", runs, holdout=N + 1)
 
 
 def test_path_of_a_record_must_be_on_the_holdout_that_is_asked_for(stored):
     record = records(stored)["model03_hidden"]
     path = str(results.result_path(stored / "runs", record.rung, record.result_id))
-    assert results.named(stored, path) == results.named(stored, path, holdout=N) == record
+    assert naming.result(path, stored) == naming.result(path, stored, holdout=N) == record
     with pytest.raises(UsageError, match="not a result on a holdout of 129 images"):
-        results.named(stored, path, holdout=N + 1)
+        naming.result(path, stored, holdout=N + 1)
 
 
 @pytest.mark.parametrize("command", ["verify", "reproduce", "errors", "gallery"])

@@ -101,9 +101,8 @@ def test_dry_run_on_a_disk_that_refuses_keeps_nothing(tmp_path, digits_dir, monk
 def test_doctor_names_a_folder_that_cannot_be_one(tmp_path, kind):
     runs = tmp_path / "runs"
     runs.symlink_to("nowhere") if kind[0] == "l" else runs.touch()
-    problems = []
-    doctor.check_runs(runs / "below" if kind[0] == "b" else runs, problems)
-    assert problems == [f"{runs}: results cannot be stored there; give another --runs-dir"]
+    found = doctor.check_runs(runs / "below" if kind[0] == "b" else runs)
+    assert found.problem == f"{runs}: results cannot be stored there; give another --runs-dir"
 
 
 def test_packed_data_are_read_without_a_copy():

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import small
 
+from mnistladder.cli import naming
 from mnistladder.config.loading import load_rung, shipped_names, variant_names
 from mnistladder.data import datasets
 from mnistladder.errors import CorruptError
@@ -61,7 +62,7 @@ def records():
 
 @pytest.fixture(scope="module")
 def found(records):
-    record = results.named(BOARD, "model11_annealing")
+    record = naming.result("model11_annealing", BOARD)
     return {record.result_id: predictions.load(record, BOARD, datasets.find("mnist"))}
 
 

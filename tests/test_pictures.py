@@ -7,8 +7,8 @@ import pytest
 from commands import call
 from PIL import Image
 
+from mnistladder.cli import naming
 from mnistladder.errors import ExitCode
-from mnistladder.runs import results
 
 BOARD = Path(__file__).parents[1] / "results"
 RUNS = ("--runs-dir", BOARD)
@@ -37,14 +37,14 @@ def test_gallery_as_json_names_each_picture(tmp_path):
     assert first[0] != second[0]
     assert first[2:] == second[2:]
     assert (tmp_path / first[0]["file"]).is_file()
-    wrong = set(results.named(BOARD, "model09_dropout").wrong_images)
+    wrong = set(naming.result("model09_dropout", BOARD).wrong_images)
     assert {picture["image"] for picture in first[1]["pictures"]} < wrong
 
 
 def test_errors_lists_each_wrong_image_and_its_first_rung(tmp_path):
     done = call("errors", "model12_averaging", *RUNS, "--json", cwd=tmp_path)
     found = json.loads(done.stdout)
-    record = results.named(BOARD, "model12_averaging")
+    record = naming.result("model12_averaging", BOARD)
     assert sorted(row["image"] for row in found["errors"]) == list(record.wrong_images)
     assert len(found["rungs"]) == 13
     for row in found["errors"]:
@@ -70,7 +70,7 @@ def test_errors_against_another_result_are_those_it_gets_right(tmp_path):
     )
     found = json.loads(done.stdout)
     ours, theirs = (
-        set(results.named(BOARD, name).wrong_images)
+        set(naming.result(name, BOARD).wrong_images)
         for name in ("model12_averaging", "model09_dropout")
     )
     assert {row["image"] for row in found["errors"]} == ours - theirs

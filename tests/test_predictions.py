@@ -8,6 +8,7 @@ import pytest
 import small
 
 from mnistladder import sealed
+from mnistladder.cli import naming
 from mnistladder.config.loading import shipped_names, variant_names
 from mnistladder.config.spec import Rung
 from mnistladder.data import datasets
@@ -15,7 +16,7 @@ from mnistladder.errors import CorruptError, UsageError
 from mnistladder.ladder.attempts import Attempt
 from mnistladder.ladder.climb import Ladder
 from mnistladder.ladder.executors import InProcess
-from mnistladder.runs import predictions, results
+from mnistladder.runs import predictions
 from mnistladder.runs.stage_store import StageStore
 
 BOARD = Path(__file__).parents[1] / "results"
@@ -79,7 +80,7 @@ def test_published_predictions_of_another_result_are_refused(climbed, source, tm
 
 @pytest.mark.parametrize("name", [*shipped_names(), *variant_names()])
 def test_board_has_the_predictions_of_each_first_seed(name):
-    record = results.named(BOARD, name)
+    record = naming.result(name, BOARD)
     found = predictions.load(record, BOARD, MNIST)
     assert found.ids[found.wrong].tolist() == list(record.wrong_images)
     per_class = found.confusion.sum(1) - np.diag(found.confusion)
@@ -91,5 +92,5 @@ def test_board_has_the_predictions_of_each_first_seed(name):
 
 def test_board_has_no_other_predictions():
     known = {json.loads(path.read_text())["result_id"] for path in BOARD.glob("predictions/*")}
-    firsts = {results.named(BOARD, name).result_id for name in [*shipped_names(), *variant_names()]}
+    firsts = {naming.result(name, BOARD).result_id for name in [*shipped_names(), *variant_names()]}
     assert known == firsts

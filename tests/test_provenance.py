@@ -9,6 +9,7 @@ import small
 import torch
 
 from mnistladder import sealed
+from mnistladder.cli import naming
 from mnistladder.config.spec import Rung
 from mnistladder.errors import CorruptError, UsageError
 from mnistladder.ladder import provenance
@@ -194,14 +195,14 @@ def test_a_result_is_named_by_rung_id_or_path(stored):
     runs, _, record = stored
     path = results.result_path(runs, "rung", record.result_id)
     for reference in ("rung", record.result_id, record.result_id[:6], str(path)):
-        assert results.named(runs, reference).result_id == record.result_id
+        assert naming.result(reference, runs).result_id == record.result_id
 
 
 def test_a_record_of_something_else_is_no_result(stored):
     runs, attempt, _ = stored
     for path in (runs / "leaderboard.json", runs / "members" / attempt.levels[0][0].key / RECORD):
         with pytest.raises(UsageError, match="not that of a result"):
-            results.named(runs, str(path))
+            naming.result(str(path), runs)
 
 
 @pytest.mark.parametrize(
@@ -210,4 +211,4 @@ def test_a_record_of_something_else_is_no_result(stored):
 def test_an_unknown_result_is_a_usage_error(stored, reference, seed):
     runs, _, _ = stored
     with pytest.raises(UsageError, match="no such"):
-        results.named(runs, reference, seed)
+        naming.result(reference, runs, seed)

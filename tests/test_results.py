@@ -8,6 +8,7 @@ import pytest
 from record_data import RESULT, result
 
 from mnistladder import sealed
+from mnistladder.cli import naming
 from mnistladder.errors import CorruptError
 from mnistladder.runs import leaderboard, results
 
@@ -164,9 +165,9 @@ def test_damaged_record_is_named_and_the_others_count(runs, damage):
     assert told[0].startswith(f"{path_of(runs)}: ")
     assert told[0].endswith("; passed over")
     assert told[1:] == [f"what mends them: mnistladder check --runs-dir {runs}"]
-    assert results.named(runs, "a", 1).result_id == "a1"
+    assert naming.result("a", runs, 1).result_id == "a1"
     with pytest.raises(CorruptError, match="no such result among the 2 that can be read"):
-        results.named(runs, "a", 0)
+        naming.result("a", runs, 0)
 
 
 def test_only_a_few_damaged_records_are_told_one_by_one(runs):

@@ -14,6 +14,7 @@ from rich.text import Text
 
 from mnistladder import __version__
 from mnistladder.cli.layout import fit
+from mnistladder.cli.panels import Panels
 from mnistladder.data.datasets import Source, known_name
 from mnistladder.data.holdout import find
 from mnistladder.errors import UsageError
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     name="mnistladder",
+    cls=Panels,
     help="Climb MNIST from a linear softmax to pseudo-labelled ensembles, "
     "one YAML config per rung.",
     epilog="Start with: mnistladder run model02_normalized    "
@@ -46,16 +48,19 @@ class DataName(StrEnum):
 
 
 def complete_rungs(incomplete: str) -> list[str]:
-    """Names of shipped rungs for the shell's completion."""
-    from mnistladder.config.loading import shipped_names
+    """Names of shipped rungs, and of own ones in this folder, for the shell's completion."""
+    from mnistladder.config.loading import own_names, shipped_names
 
-    return [name for name in shipped_names() if name.startswith(incomplete)]
+    return [name for name in [*shipped_names(), *own_names()] if name.startswith(incomplete)]
 
 
 RunsDir = Annotated[
     Path,
     typer.Option(
-        "--runs-dir", envvar="MNISTLADDER_RUNS", help="Folder of networks, results and leaderboard."
+        "--runs-dir",
+        metavar="FOLDER",
+        envvar="MNISTLADDER_RUNS",
+        help="Folder of networks, results and leaderboard.",
     ),
 ]
 RUNS = Path("runs")
@@ -64,7 +69,9 @@ Data = Annotated[DataName, typer.Option("--data", help="Data set to train and te
 DataDir = Annotated[
     Path | None,
     typer.Option(
-        "--data-dir", help="Use the four MNIST-shaped IDX files (gz or raw) of this folder instead."
+        "--data-dir",
+        metavar="FOLDER",
+        help="Use the four MNIST-shaped IDX files (gz or raw) of this folder instead.",
     ),
 ]
 Holdout = Annotated[
@@ -83,13 +90,15 @@ OnHoldout = Annotated[
 ConfigReference = Annotated[
     str,
     typer.Argument(
-        help="A rung's name, or the path of a config file.",
+        metavar="RUNG",
+        help="A rung's number or name, a config file, or a result's id.",
         autocompletion=complete_rungs,
         show_default=False,
     ),
 ]
 _result = typer.Argument(
-    help="A rung's name, a result's id or its beginning, or a record's path.",
+    metavar="RESULT",
+    help="A rung's number or name, a config file, a result's id, or a record's path.",
     autocompletion=complete_rungs,
     show_default=False,
 )
@@ -97,10 +106,15 @@ ResultReference = Annotated[str, _result]
 MaybeResult = Annotated[str | None, _result]
 ResultSeed = Annotated[
     int,
-    typer.Option("--seed", min=0, max=2**31, help="Which seed's result, if a rung has several."),
+    typer.Option(
+        "--seed", metavar="N", min=0, max=2**31, help="Which seed's result, if a rung has several."
+    ),
 ]
 FigureFile = Annotated[
-    Path | None, typer.Option("--figure", help="Also draw it into this .png, .svg or .pdf file.")
+    Path | None,
+    typer.Option(
+        "--figure", metavar="FILE", help="Also draw it into this .png, .svg or .pdf file."
+    ),
 ]
 Force = Annotated[
     bool,
@@ -108,17 +122,34 @@ Force = Annotated[
 ]
 Overrides = Annotated[
     list[str] | None,
-    typer.Option("--set", help="Change a value, such as phases.0.lr=1e-3. May be repeated."),
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Change a value, such as phases.0.lr=1e-3. May be repeated.",
+    ),
 ]
-Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:N or mps.")]
+ResultOverrides = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="KEY=VALUE", help="The result with this change, such as batch_size=64."
+    ),
+]
+Device = Annotated[
+    str, typer.Option("--device", metavar="DEVICE", help="auto, cpu, cuda, cuda:N or mps.")
+]
 Jobs = Annotated[
     int | None,
     typer.Option(
-        "--jobs", "-j", min=1, max=1024, help="Worker processes. [default: one per core or per GPU]"
+        "--jobs",
+        "-j",
+        metavar="N",
+        min=1,
+        max=1024,
+        help="Worker processes. [default: one per core or per GPU]",
     ),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress, only results.")]
-Seed = Annotated[int, typer.Option(min=0, max=2**31, help="The first seed.")]
+Seed = Annotated[int, typer.Option(metavar="N", min=0, max=2**31, help="The first seed.")]
 
 
 def output(wide: bool = False) -> Console:

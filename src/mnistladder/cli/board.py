@@ -1,24 +1,32 @@
 """`leaderboard` and `compare`: results one by one, and two rungs beside each other."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from mnistladder.cli import base
+from mnistladder.cli import base, naming
 from mnistladder.cli.base import app
 from mnistladder.data.datasets import MNIST_SHA256
 from mnistladder.errors import ExitCode, UsageError
 from mnistladder.report import pair
 from mnistladder.report.data_names import clashing
-from mnistladder.report.groups import Identity, group, latest
+from mnistladder.report.groups import Identity, group, identity, newest
 from mnistladder.report.steps import p_after_holm, wrong_masks
 from mnistladder.report.summary import label
 from mnistladder.runs import leaderboard, results
 from mnistladder.runs.records import BoardRow, ResultRecord
 
+SetOfSecond = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="KEY=VALUE", help="Change a value of the second, such as batch_size=64."
+    ),
+]
 
-@app.command("leaderboard")
+
+@app.command("leaderboard", epilog="Example: mnistladder leaderboard --json")
 def show_leaderboard(
     rebuild: Annotated[
         bool, typer.Option("--rebuild", help="Derive it anew from the result records.")
@@ -80,29 +88,40 @@ def _print_board(board: list[BoardRow], runs_dir: Path, json: bool) -> None:
         base.complain(f"no results in {runs_dir} yet; get one: mnistladder run model02_normalized")
 
 
-@app.command(epilog="Example: mnistladder compare model11_annealing model12_averaging")
+@app.command(epilog="Example: mnistladder compare model05_conv model05_conv --set batch_size=64")
 def compare(
-    before: Annotated[str, typer.Argument(help="A rung's name, or its number.")],
-    after: Annotated[str, typer.Argument(help="The rung to compare with it.")],
+    before: Annotated[
+        str, typer.Argument(metavar="OTHER", help="The other: a number, name, file or result's id.")
+    ],
+    after: Annotated[
+        str, typer.Argument(metavar="OURS", help="Ours: the difference is ours minus the other.")
+    ],
+    overrides: SetOfSecond = None,
     holdout: base.OnHoldout = None,
     runs_dir: base.RunsDir = base.RUNS,
     json: base.AsJson = False,
 ) -> None:
-    """Say whether two rungs really differ: by the same test images, over all stored seeds."""
-    from mnistladder.config.loading import rung_names
+    """Say whether two rungs really differ: by the same test images, over all stored seeds.
 
-    names = rung_names([before, after])
-    if len(names) != 2:
-        raise UsageError(f"compare {before} {after}: name two different rungs")
-    stored = results.stored_results(runs_dir, base.complain).records
-    known = group(results.on_holdout(stored, holdout))
-    keys = _comparable(names, known, runs_dir, holdout)
-    groups = [known[key] for key in keys]
+    A result's id means this result alone, with its one seed.
+    """
+    what = f"compare {before} {after}"
+    known = group(results.stored_results(runs_dir, base.complain).records)
+    candidates = [
+        naming.group_of(before, runs_dir, holdout=holdout, tell=naming.quietly),
+        naming.group_of(after, runs_dir, overrides, holdout=holdout, tell=naming.quietly),
+    ]
+    keys = _comparable(what, *candidates)
+    groups = [candidate[key] for candidate, key in zip(candidates, keys, strict=True)]
+    if groups[0] == groups[1]:
+        raise UsageError(f"{what}: both are the same; name two different ones")
     first, second = wrong_masks(*groups)
     if not first or not second:
-        raise UsageError(f"compare {before} {after}: no test image is scored by both")
-    p_holm = p_after_holm(known, keys[0], keys[1])
-    found = pair.make_pair((groups[0][0].rung, groups[1][0].rung), (first, second), p_holm)
+        raise UsageError(f"{what}: no test image is scored by both")
+    are_whole = groups == [known.get(key) for key in keys]
+    p_holm = p_after_holm(known, *keys) if are_whole else None
+    names = _label(groups[0], known), _label(groups[1], known)
+    found = pair.make_pair(names, (first, second), p_holm)
     count = groups[0][0].data.holdout
     if json:
         base.print_json({**found.plain(), "holdout": count})
@@ -112,35 +131,27 @@ def compare(
         base.say(f"Measured on a holdout of {count:,} training images, not on the test images.")
 
 
-def _comparable(
-    names: list[str],
-    known: dict[Identity, list[ResultRecord]],
-    runs_dir: Path,
-    holdout: int | None,
-) -> list[Identity]:
-    """The latest results of two rungs, without overrides, on one data set.
+Candidates = Mapping[Identity, list[ResultRecord]]
+
+
+def _comparable(what: str, before: Candidates, after: Candidates) -> tuple[Identity, Identity]:
+    """The newest of both on one data set. Raises UsageError.
 
     That is MNIST if it may be, and a holdout only if it must be, or is asked for.
     """
-    measured = [
-        {
-            key.data_sha256
-            for key, group_ in known.items()
-            if key.rung == name and not group_[0].overrides
-        }
-        for name in names
-    ]
-    for name, data in zip(names, measured, strict=True):
-        if not data:
-            option = "" if holdout is None else f" --holdout {holdout}"
-            command = f"mnistladder run {name}{option}"
-            raise UsageError(f"{name}: no results in {runs_dir}; get one: {command}")
-    held_out = {key.data_sha256 for key, each in known.items() if each[0].data.holdout}
+    measured = [{key.data_sha256 for key in candidates} for candidates in (before, after)]
+    held_out = {key.data_sha256 for key, alike in before.items() if alike[0].data.holdout}
     common = sorted(
         measured[0] & measured[1],
         key=lambda data: (data != MNIST_SHA256, data in held_out, data),
     )
     if not common:
-        raise UsageError(f"compare {' '.join(names)}: they were measured on different data")
-    keys = [latest(known, name, common[0]) for name in names]
-    return [key for key in keys if key]
+        raise UsageError(f"{what}: they were measured on different data")
+    return newest(before, common[0]), newest(after, common[0])
+
+
+def _label(results_of_row: list[ResultRecord], known: Candidates) -> str:
+    """The config's label; with its seed, if it is one result of several."""
+    record = results_of_row[0]
+    is_whole = results_of_row == known.get(identity(record))
+    return " ".join([record.rung, *record.overrides]) if is_whole else record.label

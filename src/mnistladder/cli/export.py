@@ -8,11 +8,11 @@ from typing import Annotated
 import typer
 
 from mnistladder import outputs
-from mnistladder.cli import base
+from mnistladder.cli import base, naming
 from mnistladder.cli.base import app
 from mnistladder.data.datasets import Source
 from mnistladder.errors import ExitCode
-from mnistladder.runs import predictions, results
+from mnistladder.runs import predictions
 from mnistladder.runs.records import ResultRecord
 from mnistladder.runs.stage_store import StageStore
 
@@ -46,10 +46,13 @@ def export(
     to: Annotated[Kind, typer.Option("--to", help="The kind of file.")],
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="Where to write. [default: RUNG-seedN.KIND]"),
+        typer.Option(
+            "--output", "-o", metavar="FILE", help="Where to write. [default: RUNG-seedN.KIND]"
+        ),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the file if it exists.")] = False,
     seed: base.ResultSeed = 0,
+    overrides: base.ResultOverrides = None,
     data_dir: base.DataDir = None,
     holdout: base.OnHoldout = None,
     runs_dir: base.RunsDir = base.RUNS,
@@ -59,7 +62,7 @@ def export(
 
     Exit code 1, and no file: it says something else than the stored networks.
     """
-    record = results.named(runs_dir, result, seed, base.complain, holdout)
+    record = naming.result(result, runs_dir, seed, overrides, holdout=holdout)
     path = output or Path(f"{record.rung}-seed{record.seed}.{to.value}")
     outputs.check(path, force)
     source, store = base.source_of(record, data_dir), StageStore(runs_dir)

@@ -36,10 +36,9 @@ def show(
     json: base.AsJson = False,
 ) -> None:
     """Show a config: its layers with shapes and parameters, its phases and its cost."""
-    from mnistladder.cli import describe
-    from mnistladder.config.loading import load_rung
+    from mnistladder.cli import describe, naming
 
-    rung = load_rung(config, overrides or [])
+    rung = naming.rung(config, overrides, runs_dir)
     description = describe.about(rung, runs_dir)
     if figure:
         from mnistladder.config import schedule
@@ -53,7 +52,7 @@ def show(
         describe.say_rung(rung, description)
 
 
-@app.command()
+@app.command(epilog="Example: mnistladder layers")
 def layers(json: base.AsJson = False) -> None:
     """List the layers that a config may name, with their options."""
     from mnistladder.cli import describe
@@ -68,7 +67,9 @@ def layers(json: base.AsJson = False) -> None:
 
 @app.command(epilog="Example: mnistladder validate configs/*.yaml")
 def validate(
-    configs: Annotated[list[str], typer.Argument(help="Names or paths of configs.")],
+    configs: Annotated[
+        list[str], typer.Argument(metavar="RUNG", help="Names or paths of configs.")
+    ],
     overrides: base.Overrides = None,
     json: base.AsJson = False,
 ) -> None:
@@ -93,7 +94,7 @@ def validate(
         raise typer.Exit(ExitCode.USAGE)
 
 
-@app.command()
+@app.command(epilog="Example: mnistladder schema > schema.json")
 def schema() -> None:
     """Print the JSON Schema of a config, for editors."""
     from mnistladder.config.json_schema import config_schema
@@ -106,7 +107,9 @@ def schema() -> None:
 )
 def new(
     name: Annotated[str, typer.Argument(help="Name of the rung; NAME.yaml is written here.")],
-    folder: Annotated[Path, typer.Option("--dir", help="Where to write it.")] = Path(),
+    folder: Annotated[
+        Path, typer.Option("--dir", metavar="FOLDER", help="Where to write it.")
+    ] = Path(),
     force: base.Force = False,
 ) -> None:
     """Write a config with comments, to start from."""

@@ -1,6 +1,5 @@
 """Commands about this machine: `data` and `doctor`."""
 
-import json as jsonlib
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,11 +22,14 @@ ORIENTATIONS = {
 ImportFolder = Annotated[
     Path,
     typer.Argument(
+        metavar="FOLDER",
         help="Pictures in folders 0 to 9, or in those of train and test; or other IDX files.",
         show_default=False,
     ),
 ]
-ImportTo = Annotated[Path, typer.Option("--to", help="The new folder; it may exist if empty.")]
+ImportTo = Annotated[
+    Path, typer.Option("--to", metavar="NEW", help="The new folder; it may exist if empty.")
+]
 Resize = Annotated[
     bool, typer.Option("--resize", help="Scale images of other sizes to 28 x 28 pixels.")
 ]
@@ -217,19 +219,17 @@ def _say_data(row: dict[str, Any]) -> None:
         base.say(base.printable(f"  {path} ({packing})"))
 
 
-@app.command(name="doctor")
+@app.command(name="doctor", epilog="Example: mnistladder doctor")
 def doctor_(
     data_dir: base.DataDir = None, runs_dir: base.RunsDir = base.RUNS, json: base.AsJson = False
 ) -> None:
     """Check this installation: versions, devices, data, write access."""
     from mnistladder.cli import doctor
 
-    checks = doctor.examine(runs_dir, data_dir)
+    found = doctor.examine(runs_dir, data_dir)
     if json:
-        base.print_json(checks)
+        base.print_json(found.plain())
     else:
-        for name, value in checks.items():
-            text = value if isinstance(value, str) else jsonlib.dumps(value)
-            base.say(f"{name:16} {text}")
-    if not checks["ok"]:
+        doctor.say(found)
+    if found.problems:
         raise typer.Exit(ExitCode.FAILED)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mnistladder.cli import base
+from mnistladder.cli import base, naming
 from mnistladder.cli.base import app
 from mnistladder.errors import UsageError
 from mnistladder.report.gallery import Picture, percent
@@ -16,15 +16,19 @@ from mnistladder.runs.records import ResultRecord
 if TYPE_CHECKING:
     from mnistladder.report.difficulty import Difficulty
 
+GalleryFolder = Annotated[
+    Path | None,
+    typer.Option("--dir", metavar="FOLDER", help="Where to write. [default: RUNG-seed-N-gallery]"),
+]
+
 
 @app.command(epilog="Example: mnistladder gallery model09_dropout --dir pictures")
 def gallery(
     result: base.ResultReference,
     seed: base.ResultSeed = 0,
+    overrides: base.ResultOverrides = None,
     picks: Annotated[int, typer.Option(min=0, max=2**31, help="Seed of the random picks.")] = 0,
-    folder: Annotated[
-        Path | None, typer.Option("--dir", help="Where to write. [default: RUNG-seed-N-gallery]")
-    ] = None,
+    folder: GalleryFolder = None,
     force: base.Force = False,
     data_dir: base.DataDir = None,
     holdout: base.OnHoldout = None,
@@ -35,7 +39,7 @@ def gallery(
     from mnistladder.report import digit_sheets, gallery, style
     from mnistladder.runs import predictions
 
-    record = results.named(runs_dir, result, seed, base.complain, holdout)
+    record = naming.result(result, runs_dir, seed, overrides, holdout=holdout)
     found = predictions.load(record, runs_dir, base.source_of(record, data_dir))
     held_out = f"-holdout-{record.data.holdout}" if record.data.holdout else ""
     folder = folder or Path(f"{record.rung}{held_out}-seed-{record.seed}-gallery")
@@ -80,9 +84,14 @@ def errors(
     result: base.ResultReference,
     versus: Annotated[
         str | None,
-        typer.Option("--vs", help="Another result: only what it gets right, and the reverse."),
+        typer.Option(
+            "--vs",
+            metavar="RESULT",
+            help="Another result: only what it gets right, and the reverse.",
+        ),
     ] = None,
     seed: base.ResultSeed = 0,
+    overrides: base.ResultOverrides = None,
     figure: base.FigureFile = None,
     force: base.Force = False,
     data_dir: base.DataDir = None,
@@ -94,8 +103,12 @@ def errors(
     from mnistladder.report import difficulty, gallery
     from mnistladder.runs import predictions
 
-    record = results.named(runs_dir, result, seed, base.complain, holdout)
-    other = results.named(runs_dir, versus, seed, holdout=record.data.holdout) if versus else None
+    record = naming.result(result, runs_dir, seed, overrides, holdout=holdout)
+    other = (
+        naming.result(versus, runs_dir, seed, holdout=record.data.holdout, tell=naming.quietly)
+        if versus
+        else None
+    )
     said = predictions.load(record, runs_dir, base.source_of(record, data_dir))
     pictures = gallery.every_error(said)
     if other:

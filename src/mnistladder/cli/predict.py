@@ -11,11 +11,10 @@ from rich.console import Console
 from rich.text import Text
 
 from mnistladder import environment, outputs
-from mnistladder.cli import base
+from mnistladder.cli import base, naming
 from mnistladder.cli.base import app
 from mnistladder.errors import DataError, ExitCode, UsageError
 from mnistladder.report.gallery import percent
-from mnistladder.runs import results
 from mnistladder.runs.records import ResultRecord
 from mnistladder.runs.stage_store import StageStore
 
@@ -26,11 +25,14 @@ IN_A_ROW = 10  # digits of the figure
 
 Images = Annotated[
     list[Path],
-    typer.Argument(help="Image files (PNG, JPEG, WebP, GIF, BMP).", show_default=False),
+    typer.Argument(
+        metavar="IMAGE", help="Image files (PNG, JPEG, WebP, GIF, BMP).", show_default=False
+    ),
 ]
 Show = Annotated[bool, typer.Option("--show", help="Draw what the network saw.")]
 SeenFile = Annotated[
-    Path | None, typer.Option("--figure", help="Write what it saw to this .png, side by side.")
+    Path | None,
+    typer.Option("--figure", metavar="FILE", help="Write what it saw to this .png, side by side."),
 ]
 
 
@@ -57,6 +59,7 @@ def predict(
     figure: SeenFile = None,
     force: base.Force = False,
     seed: base.ResultSeed = 0,
+    overrides: base.ResultOverrides = None,
     device: base.Device = "cpu",
     holdout: base.OnHoldout = None,
     runs_dir: base.RunsDir = base.RUNS,
@@ -75,7 +78,7 @@ def predict(
         raise UsageError(f"{figure}: what the network saw is written as .png")
     if figure:
         outputs.check(figure, force)
-    record = results.named(runs_dir, result, seed, base.complain, holdout)
+    record = naming.result(result, runs_dir, seed, overrides, holdout=holdout)
     StageStore(runs_dir).need(record.member_keys, record)
     seen, unread = _read(images)
     rows = _rows(seen, _probabilities(record, runs_dir, seen, device))

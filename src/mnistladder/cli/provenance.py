@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from mnistladder import environment
-from mnistladder.cli import base
+from mnistladder.cli import base, naming
 from mnistladder.cli.base import app
 from mnistladder.data.datasets import Source
 from mnistladder.errors import CorruptError, ExitCode, UsageError, UserError
@@ -57,6 +57,7 @@ def verify(
     result: base.MaybeResult = None,
     all_: Annotated[bool, typer.Option("--all", help="Every stored result.")] = False,
     seed: base.ResultSeed = 0,
+    overrides: base.ResultOverrides = None,
     device: base.Device = "cpu",
     data_dir: base.DataDir = None,
     holdout: base.OnHoldout = None,
@@ -73,7 +74,7 @@ def verify(
         results.stored_results(runs_dir, base.complain)
         if all_
         else results.Stored(
-            [results.named(runs_dir, str(result), seed, base.complain, holdout)], {}
+            [naming.result(str(result), runs_dir, seed, overrides, holdout=holdout)], {}
         )
     )
     wanted = results.on_holdout(stored, holdout)
@@ -148,6 +149,7 @@ def _verdict(label: str, row: Verified) -> str:
 def reproduce(
     result: base.ResultReference,
     seed: base.ResultSeed = 0,
+    overrides: base.ResultOverrides = None,
     device: base.Device = "auto",
     jobs: base.Jobs = None,
     data_dir: base.DataDir = None,
@@ -162,7 +164,7 @@ def reproduce(
     """
     from mnistladder.cli import climb
 
-    before = results.named(runs_dir, result, seed, base.complain, holdout)
+    before = naming.result(result, runs_dir, seed, overrides, holdout=holdout)
     attempt = provenance.attempt_of(before, base.source_of(before, data_dir))
     traced = _trace(attempt, StageStore(runs_dir))
     folder = provenance.fresh_folder(runs_dir, attempt)

@@ -21,14 +21,20 @@ Format = Annotated[formats.Format, typer.Option("--format", help="How to print t
 Wide = Annotated[bool, typer.Option("--wide", help="Every column and note; for a wide terminal.")]
 Sort = Annotated[tables.Sort, typer.Option("--sort", help="Order of the rows.")]
 Rungs = Annotated[
-    str | None, typer.Option("--rungs", help="Only these: names or numbers, as in 1-4,9.")
+    str | None,
+    typer.Option(
+        "--rungs", metavar="RUNGS", help="Only these: numbers, names or files, as in 1-4,9."
+    ),
 ]
-Board = Annotated[Path | None, typer.Option("--board", help="A leaderboard file from elsewhere.")]
+Board = Annotated[
+    Path | None, typer.Option("--board", metavar="FILE", help="A leaderboard file from elsewhere.")
+]
 Curves = Annotated[
     bool, typer.Option("--curves", help="Print the epochs beside the article's log instead.")
 ]
 Html = Annotated[
-    Path | None, typer.Option("--html", help="Write a page with everything to this file.")
+    Path | None,
+    typer.Option("--html", metavar="FILE", help="Write a page with everything to this file."),
 ]
 Check = Annotated[
     bool,
@@ -219,9 +225,10 @@ def _chosen(board: Sequence[BoardRow], rungs: str | None) -> set[str]:
     present = {record.rung for record in board}
     if rungs is None:
         return present
-    from mnistladder.config.loading import rung_names
+    from mnistladder.config.loading import is_path, rung_names
 
-    wanted = rung_names([part for part in rungs.replace(",", " ").split() if part])
+    parts = [part for part in rungs.replace(",", " ").split() if part]
+    wanted = rung_names([Path(part).stem if is_path(part) else part for part in parts])
     if unknown := [name for name in wanted if name not in present]:
         known = ", ".join(sorted(present)) or "nothing yet"
         raise UsageError(f"--rungs: no results of {', '.join(unknown)}; there are {known}")

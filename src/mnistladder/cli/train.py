@@ -12,7 +12,8 @@ from mnistladder.errors import UsageError
 Rungs = Annotated[
     list[str] | None,
     typer.Argument(
-        help="Rungs: names, paths, numbers or ranges such as 1-9.",
+        metavar="RUNG",
+        help="Rungs: numbers, ranges such as 1-9, names, files, results' ids.",
         autocompletion=base.complete_rungs,
         show_default=False,
     ),
@@ -25,12 +26,16 @@ DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Show what would be trained and for how long.")
 ]
 Seeds = Annotated[
-    int, typer.Option("--seeds", min=1, max=10_000, help="How many seeds, counted from --seed.")
+    int,
+    typer.Option(
+        "--seeds", metavar="N", min=1, max=10_000, help="How many seeds, counted from --seed."
+    ),
 ]
 Stack = Annotated[
     int | None,
     typer.Option(
         "--stack",
+        metavar="N",
         min=1,
         max=1024,
         help="How many networks of a rung a worker may train together; 1: each alone. "
@@ -69,8 +74,7 @@ def run(
     log: Log = None,
 ) -> None:
     """Train one rung and print its result. Stored results are not trained again."""
-    from mnistladder.cli import climb
-    from mnistladder.config.loading import load_rung
+    from mnistladder.cli import climb, naming
 
     options = climb.Options(
         seeds=range(seed, seed + seeds),
@@ -85,7 +89,7 @@ def run(
         quiet=quiet,
         log=log,
     )
-    climb.climb([load_rung(config, overrides or [])], options)
+    climb.climb([naming.rung(config, overrides, runs_dir)], options)
 
 
 @app.command(epilog="Examples: mnistladder ladder --all --seeds 3    mnistladder ladder 1-9 12")
@@ -110,9 +114,8 @@ def ladder(
     """Train several rungs. Shared networks are trained once, stored ones are not trained again."""
     if all_ == bool(rungs):
         raise UsageError("ladder: name rungs, such as 1-9, or give --all")
-    from mnistladder.cli import climb
+    from mnistladder.cli import climb, naming
     from mnistladder.cli.dry_run import print_plan
-    from mnistladder.config.loading import select_rungs
 
     options = climb.Options(
         seeds=range(seed, seed + seeds),
@@ -128,7 +131,7 @@ def ladder(
         keep_going=keep_going,
         log=log,
     )
-    chosen = select_rungs(rungs or [])
+    chosen = naming.rungs(rungs or [], runs_dir)
     if dry_run:
         print_plan(climb.plan(chosen, options), options)
     else:

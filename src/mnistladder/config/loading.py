@@ -40,18 +40,37 @@ def rung_of(name: str) -> str | None:
     return next((rung for rung in shipped_names() if name.startswith(f"{rung}_")), None)
 
 
+def own_names() -> list[str]:
+    """The names that a user's own rungs may have: of YAML files in this folder, in order."""
+    taken = {*shipped_names(), *variant_names()}
+    return sorted(
+        path.stem for path in Path().glob("*.yaml") if path.stem not in taken and is_name(path.stem)
+    )
+
+
+def is_path(reference: str) -> bool:
+    """Whether a user means a file, and not a name."""
+    return reference.endswith((".yaml", ".yml")) or "/" in reference or "\\" in reference
+
+
 def find_config(reference: str) -> Path:
-    """The file of a rung's name or of a path. Raises UsageError if no rung has this name."""
-    is_path = reference.endswith((".yaml", ".yml")) or "/" in reference or "\\" in reference
-    if is_path:
+    """The file of a rung's number or name, of an own rung in this folder, or of a path.
+
+    Raises UsageError if no rung has this name, or if a range means several.
+    """
+    if is_path(reference):
         return Path(reference)
-    for folder, names in (
+    names = _numbered(reference) or [reference]
+    if len(names) > 1:
+        raise UsageError(f"{reference}: means {len(names)} rungs; name one")
+    for folder, known in (
         (CONFIG_DIR, shipped_names()),
         (CONFIG_DIR / "variants", variant_names()),
+        (Path(), own_names()),
     ):
-        if reference in names:
-            return folder / f"{reference}.yaml"
-    hint = did_you_mean(reference, [*shipped_names(), *variant_names()])
+        if names[0] in known:
+            return folder / f"{names[0]}.yaml"
+    hint = did_you_mean(reference, [*shipped_names(), *variant_names(), *own_names()])
     raise UsageError(
         f"{reference}: no such rung{hint}; `mnistladder list` shows all, or give a file"
     )

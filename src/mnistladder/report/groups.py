@@ -39,12 +39,20 @@ def group(results: Iterable[AnyResult]) -> dict[Identity, list[AnyResult]]:
 
 def latest(groups: Mapping[Identity, Sequence[BoardRow]], rung: str, data: str) -> Identity | None:
     """Of a rung without overrides, the group of the newest engine and the latest config."""
-    fitting = [
-        (key.engine, max(record.ended for record in group), key)
+    fitting = {
+        key: group
         for key, group in groups.items()
         if (key.rung, key.data_sha256) == (rung, data) and not group[0].overrides
-    ]
-    return max(fitting)[2] if fitting else None
+    }
+    return newest(fitting, data) if fitting else None
+
+
+def newest(groups: Mapping[Identity, Sequence[BoardRow]], data: str) -> Identity:
+    """Of the groups of one data set, that of the newest engine, and of these the latest."""
+    return max(
+        (key for key in groups if key.data_sha256 == data),
+        key=lambda key: (key.engine, max(record.ended for record in groups[key]), key),
+    )
 
 
 def whole_records(results: Iterable[BoardRow]) -> list[ResultRecord] | None:

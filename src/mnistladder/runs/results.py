@@ -1,12 +1,11 @@
 """Result records, one immutable file each, and the leaderboard that is derived from them."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from mnistladder import sealed
-from mnistladder.data.holdout import words
 from mnistladder.errors import CorruptError, UsageError
 from mnistladder.runs.contradictions import checked
 from mnistladder.runs.records import BoardRow, ResultRecord
@@ -77,38 +76,7 @@ def on_holdout(results: Iterable[AnyResult], holdout: int | None) -> list[AnyRes
     return [result for result in results if holdout in (None, result.data.holdout)]
 
 
-def named(
-    runs: Path,
-    reference: str,
-    seed: int = 0,
-    tell: Callable[[str], None] = lambda text: None,
-    holdout: int | None = None,
-) -> ResultRecord:
-    """The one result a user means: a record's path, (the beginning of) an id, or a rung and seed.
-
-    A rung's name means the result without overrides and, if no holdout is asked for, one on the
-    test images before those on holdouts. Damaged records are passed over; `tell` takes a line for
-    each. Raises UsageError, and CorruptError if a damaged one may be meant.
-    """
-    if reference.endswith(".json"):
-        return _from_file(Path(reference), holdout)
-    stored, damaged = stored_results(runs, tell)
-    every = on_holdout(stored, holdout)
-    by_id = [r for r in every if len(reference) >= 4 and r.result_id.startswith(reference)]
-    by_rung = [r for r in every if r.rung == reference and r.seed == seed and not r.overrides]
-    fitting = by_id or [r for r in by_rung if r.data.holdout == holdout] or by_rung
-    if len(fitting) == 1:
-        return fitting[0]
-    if fitting:
-        ids = ", ".join(record.result_id for record in fitting)
-        raise UsageError(f"{reference}: several results fit; name one by its id: {ids}")
-    if damaged:
-        raise CorruptError(f"{reference}: no such result among the {len(every)} that can be read")
-    where = " ".join([f"{runs}, with seed {seed}", *words(holdout)])
-    raise UsageError(f"{reference}: no such result in {where}; see `mnistladder leaderboard`")
-
-
-def _from_file(path: Path, holdout: int | None) -> ResultRecord:
+def from_file(path: Path, holdout: int | None = None) -> ResultRecord:
     """A record that may lie anywhere. Raises UsageError, CorruptError."""
     if not path.is_file():
         raise UsageError(f"{path}: no such record")
@@ -119,3 +87,16 @@ def _from_file(path: Path, holdout: int | None) -> ResultRecord:
     if not on_holdout([record], holdout):
         raise UsageError(f"{path}: not a result on a holdout of {holdout:,} images")
     return record
+
+
+def with_id(records: Iterable[ResultRecord], reference: str) -> list[ResultRecord]:
+    """The records whose id begins so; four characters are needed."""
+    return [r for r in records if len(reference) >= 4 and r.result_id.startswith(reference)]
+
+
+def only_one(fitting: Sequence[ResultRecord], reference: str) -> ResultRecord | None:
+    """The record that fits, if there is one. Raises UsageError if there are several."""
+    if len(fitting) > 1:
+        ids = ", ".join(record.result_id for record in fitting)
+        raise UsageError(f"{reference}: several results fit; name one by its id: {ids}")
+    return fitting[0] if fitting else None
