@@ -5,7 +5,7 @@ import textwrap
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -15,12 +15,6 @@ from rich.text import Text
 from mnistladder import __version__
 from mnistladder.cli.layout import fit
 from mnistladder.cli.panels import Panels
-from mnistladder.data.datasets import Source, known_name
-from mnistladder.data.holdout import find
-from mnistladder.errors import UsageError
-
-if TYPE_CHECKING:
-    from mnistladder.runs.records import BoardRow
 
 app = typer.Typer(
     name="mnistladder",
@@ -222,17 +216,6 @@ def print_table(
     console.print(table, markup=False)
     if missing := [heading for index, heading in enumerate(headings) if index not in layout.shown]:
         say_prose(f"(no room for: {', '.join(missing)})")
-
-
-def source_of(record: "BoardRow", data_dir: Path | None) -> Source:
-    """The data that a result was measured on. Raises DataError, UsageError."""
-    name = known_name(record.data.sha256) or record.data.name
-    if data_dir is None and name not in [known.value for known in DataName]:
-        raise UsageError(f"{record.label}: measured on a folder {name}; name it with --data-dir")
-    source = find(name, data_dir, record.data.holdout)
-    if source.sha256 != record.data.sha256:
-        raise UsageError(f"{record.label}: {data_dir or name} is not the data it was measured on")
-    return source
 
 
 def _version(wanted: bool) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from mnistladder import outputs
-from mnistladder.cli import base, naming
+from mnistladder.cli import base, naming, sources
 from mnistladder.cli.base import app
 from mnistladder.data.datasets import Source
 from mnistladder.errors import ExitCode
@@ -65,7 +65,7 @@ def export(
     record = naming.result(result, runs_dir, seed, overrides, holdout=holdout)
     path = output or Path(f"{record.rung}-seed{record.seed}.{to.value}")
     outputs.check(path, force)
-    source, store = base.source_of(record, data_dir), StageStore(runs_dir)
+    source, store = sources.source_of(record, data_dir), StageStore(runs_dir)
     store.need(record.member_keys, record)
     exported, content = _made(record, store, source, to)
     if changed := exported.predictions - exported.same_predictions:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mnistladder.cli import base, naming
+from mnistladder.cli import base, naming, sources
 from mnistladder.cli.base import app
 from mnistladder.errors import UsageError
 from mnistladder.report.gallery import Picture, percent
@@ -40,7 +40,7 @@ def gallery(
     from mnistladder.runs import predictions
 
     record = naming.result(result, runs_dir, seed, overrides, holdout=holdout)
-    found = predictions.load(record, runs_dir, base.source_of(record, data_dir))
+    found = predictions.load(record, runs_dir, sources.source_of(record, data_dir))
     held_out = f"-holdout-{record.data.holdout}" if record.data.holdout else ""
     folder = folder or Path(f"{record.rung}{held_out}-seed-{record.seed}-gallery")
     views = gallery.views(found, picks)
@@ -109,7 +109,7 @@ def errors(
         if versus
         else None
     )
-    said = predictions.load(record, runs_dir, base.source_of(record, data_dir))
+    said = predictions.load(record, runs_dir, sources.source_of(record, data_dir))
     pictures = gallery.every_error(said)
     if other:
         _check_comparable(record, other)

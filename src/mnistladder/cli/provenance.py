@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from mnistladder import environment
-from mnistladder.cli import base, naming
+from mnistladder.cli import base, naming, sources
 from mnistladder.cli.base import app
 from mnistladder.data.datasets import Source
 from mnistladder.errors import CorruptError, ExitCode, UsageError, UserError
@@ -84,7 +84,7 @@ def verify(
     rows, worst = [], ExitCode.CORRUPT if damaged else ExitCode.OK
     for record in wanted:
         try:
-            row = _verify(record, base.source_of(record, data_dir), runs_dir, device, known)
+            row = _verify(record, sources.source_of(record, data_dir), runs_dir, device, known)
         except UserError as error:
             base.complain(f"{record.label}: not verified: {error}")
             worst = max(worst, error.exit_code)
@@ -165,7 +165,7 @@ def reproduce(
     from mnistladder.cli import climb
 
     before = naming.result(result, runs_dir, seed, overrides, holdout=holdout)
-    attempt = provenance.attempt_of(before, base.source_of(before, data_dir))
+    attempt = provenance.attempt_of(before, sources.source_of(before, data_dir))
     traced = _trace(attempt, StageStore(runs_dir))
     folder = provenance.fresh_folder(runs_dir, attempt)
     after = climb.again(before, attempt, folder, device, jobs, quiet)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from mnistladder.cli import base
+from mnistladder.cli import base, sources
 from mnistladder.cli.base import app
 from mnistladder.cli.board_table import say_board
 from mnistladder.data.holdout import words
@@ -151,7 +151,7 @@ def _write_page(
     for results_of_row in group(record for record in records if record.rung in rungs).values():
         for record in results_of_row:
             try:
-                source = base.source_of(record, None)
+                source = sources.source_of(record, None)
                 stored[record.result_id] = predictions.load(record, runs_dir, source)
                 break
             except (UsageError, DataError):  # not stored here; the page says so
