@@ -398,7 +398,7 @@ def test_a_line_to_a_full_disk_ends_with_code_5(tmp_path):
     done = subprocess.run(
         ["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False
     )
-    assert (done.returncode, done.stderr) == (5, "mnistladder: output: No space left on device\n")
+    assert (done.returncode, done.stderr) == (5, "mnistladder: stdout: No space left on device\n")
 
 
 def test_a_line_that_nobody_reads_is_no_error(tmp_path):
