@@ -1,4 +1,4 @@
-"""Errors that a user sees as one line, each with its exit code."""
+"""Errors that a user sees as one line, each with its exit code; and what a user can safely see."""
 
 import signal
 from dataclasses import dataclass
@@ -82,3 +82,27 @@ class ConfigError(UsageError):
         if more := len(self.problems) - len(lines):
             lines.append(f"{self.problems[0].file}: and {more} more mistakes")
         super().__init__("\n".join(lines))
+
+
+MARK = "\N{REPLACEMENT CHARACTER}"
+
+
+def printable(text: str) -> str:
+    """The text with a mark in place of each character that a terminal would obey.
+
+    Those are control characters, and marks that reverse the direction of text. Line ends stay.
+    """
+    if text.isprintable():
+        return text
+    return "\n".join("".join(map(_shown, line)) for line in text.split("\n"))
+
+
+def one_line(text: str) -> str:
+    """As `printable`, but a line end becomes a space: for text of a stored file."""
+    return printable(text.replace("\n", " "))
+
+
+def _shown(character: str) -> str:
+    if character.isprintable():
+        return character
+    return " " if character.isspace() else MARK

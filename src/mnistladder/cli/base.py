@@ -15,6 +15,7 @@ from rich.text import Text
 from mnistladder import __version__
 from mnistladder.cli.layout import fit
 from mnistladder.cli.panels import Panels
+from mnistladder.errors import printable
 
 app = typer.Typer(
     name="mnistladder",
@@ -163,11 +164,6 @@ def complain(text: str) -> None:
         emoji=False,
         soft_wrap=True,
     )
-
-
-def printable(text: str) -> str:
-    """The text with a mark in place of each character that controls a terminal."""
-    return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
 def say(text: str) -> None:

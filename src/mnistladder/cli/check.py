@@ -8,7 +8,7 @@ import typer
 
 from mnistladder.cli import base
 from mnistladder.cli.base import app
-from mnistladder.errors import ExitCode, UsageError
+from mnistladder.errors import ExitCode, UsageError, printable
 from mnistladder.runs import inspection
 from mnistladder.runs.inspection import Fault, Inspection
 
@@ -60,13 +60,13 @@ def _as_json(looked: Inspection, asides: list[list[Path]], runs_dir: Path) -> di
 
 def _say(looked: Inspection, asides: list[list[Path]], runs_dir: Path) -> None:
     for number, fault in enumerate(looked.faults):
-        base.say(base.printable(fault.text))
+        base.say(printable(fault.text))
         if asides:
             names = ", ".join(path.name for path in asides[number])
             done = f"set aside as {names}" if names else "mended"
-            base.say(base.printable(f"  {done}; then: {fault.thing.remedy}"))
+            base.say(printable(f"  {done}; then: {fault.thing.remedy}"))
         else:
-            base.say(base.printable(f"  what mends it: {_remedy(fault, runs_dir)}"))
+            base.say(printable(f"  what mends it: {_remedy(fault, runs_dir)}"))
     if looked.leftovers:
         base.complain(
             f"{len(looked.leftovers)} leftovers of stopped processes and earlier repairs, which "

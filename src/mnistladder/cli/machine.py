@@ -10,7 +10,7 @@ from mnistladder.cli.base import app
 from mnistladder.data.appearance import Orientation, Polarity
 from mnistladder.data.datasets import Dataset
 from mnistladder.data.labels import MEANINGS, LabelMeaning
-from mnistladder.errors import DataError, ExitCode, UsageError
+from mnistladder.errors import DataError, ExitCode, UsageError, printable
 
 ORIENTATIONS = {
     Orientation.UPRIGHT: "upright, as MNIST's digits",
@@ -130,7 +130,7 @@ def import_data(
         base.print_json([{**row, "notes": imported.notes}])
         return
     for note in imported.notes:
-        base.say(base.printable(note))
+        base.say(printable(note))
     _say_data(row)
     base.say(f"To train on it: mnistladder run model05_conv --data-dir {to}")
 
@@ -216,7 +216,7 @@ def _say_data(row: dict[str, Any]) -> None:
         counts = " ".join(map(str, row[split]["class_counts"]))
         base.say(f"  {split}: {row[split]['images']:,} images; with the labels 0 to 9: {counts}")
     for path, packing in row.get("files", {}).items():
-        base.say(base.printable(f"  {path} ({packing})"))
+        base.say(printable(f"  {path} ({packing})"))
 
 
 @app.command(name="doctor", epilog="Example: mnistladder doctor")

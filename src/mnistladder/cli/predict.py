@@ -13,7 +13,7 @@ from rich.text import Text
 from mnistladder import environment, outputs
 from mnistladder.cli import base, naming
 from mnistladder.cli.base import app
-from mnistladder.errors import DataError, ExitCode, UsageError
+from mnistladder.errors import DataError, ExitCode, UsageError, one_line
 from mnistladder.report.gallery import percent
 from mnistladder.runs.records import ResultRecord
 from mnistladder.runs.stage_store import StageStore
@@ -48,7 +48,7 @@ class Seen(NamedTuple):
     def name(self) -> str:
         """The image, and which of its digits, safe for a terminal."""
         which = f" ({self.position} of {self.total})" if self.total > 1 else ""
-        return _one_line(self.image) + which
+        return one_line(self.image) + which
 
 
 @app.command(epilog="Example: mnistladder predict model09_dropout photo.jpg --show")
@@ -104,7 +104,7 @@ def _read(paths: list[Path]) -> tuple[list[Seen], int]:
         try:
             digits = photos.read(path)
         except DataError as error:
-            base.complain(_one_line(str(error)))
+            base.complain(one_line(str(error)))
             unread += 1
         else:
             seen += [Seen(str(path), i, len(digits), pixels) for i, pixels in enumerate(digits, 1)]
@@ -154,11 +154,6 @@ def _say(seen: list[Seen], rows: list[dict[str, Any]]) -> None:
     headings = ["image", "digit", "probability", "second", "third"]
     if rows:
         base.print_table(headings, cells, set(headings[1:]))
-
-
-def _one_line(text: str) -> str:
-    """The text, whose file names may have line ends, safe for a terminal."""
-    return base.printable(text.replace("\n", "\N{REPLACEMENT CHARACTER}"))
 
 
 def _draw(seen: list[Seen]) -> None:

@@ -12,6 +12,7 @@ from pydantic import AfterValidator, Discriminator, Field, InstanceOf, Tag
 
 from mnistladder.config.base import Section
 from mnistladder.config.optimizers import Adadelta, Adam, AdamW, OptimizerSection, RmsProp, Sgd
+from mnistladder.errors import one_line
 from mnistladder.model.layers import Layer
 from mnistladder.model.shapes import layer_table
 
@@ -19,10 +20,13 @@ Rate = Annotated[float, Field(gt=0, le=100)]
 
 
 def _printable(text: str) -> str:
-    """The text. Raises ValueError for control characters, which a terminal would obey."""
+    """The text; a mark stands for what reverses its direction, or cannot be seen.
+
+    Raises ValueError for control characters, which a terminal would obey.
+    """
     if any(unicodedata.category(character) == "Cc" for character in text):
         raise ValueError("text without control characters")
-    return text
+    return one_line(text)
 
 
 def _ordered(band: tuple[float, float]) -> tuple[float, float]:

@@ -16,7 +16,7 @@ from matplotlib.ticker import (
 
 from mnistladder.config.schedule import PlannedEpoch
 from mnistladder.report.curves import CurveTable
-from mnistladder.report.style import BAND, FAINT, OURS, PUBLISHED, empty, styled
+from mnistladder.report.style import BAND, FAINT, OURS, PUBLISHED, empty, literal, styled
 from mnistladder.report.summary import Row
 
 WIDTH = 4.4  # inches: its letters can still be read on a telephone
@@ -57,7 +57,7 @@ def ladder(rows: Sequence[Row]) -> Figure:
     ) if known else None
     _mark_steps(axes, rows)
     _error_axis(axes, min(_error(min(row.errors), row) for row in rows))
-    axes.set_yticks(range(len(rows)), [short_name(row.rung) for row in rows])
+    axes.set_yticks(range(len(rows)), [literal(short_name(row.rung)) for row in rows])
     axes.invert_yaxis()
     axes.legend(loc="lower right")
     return figure
@@ -164,7 +164,9 @@ def plan(epochs: Sequence[PlannedEpoch], name: str = "") -> Figure:
         if is_augmented:
             rate.axvspan(first - 1, last, color=BAND, linewidth=0)
     shaded = " (shaded: augmented)" if any(epoch.augment for epoch in epochs) else ""
-    rate.set(yscale="log", title=f"{name} learning rate{shaded}".strip(), xlim=(0, len(epochs)))
+    rate.set(
+        yscale="log", title=f"{literal(name)} learning rate{shaded}".strip(), xlim=(0, len(epochs))
+    )
     rate.grid(axis="y")
     for axes in rest:
         places = [epoch.epoch - 0.5 for epoch in epochs]

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from mnistladder.report.gallery import Picture
-from mnistladder.report.style import INK, OURS, PUBLISHED, empty, styled
+from mnistladder.report.style import INK, OURS, PUBLISHED, empty, literal, styled
 
 CELL = 28 + 8  # a digit and the title above it, in pixels; digits have a margin of their own
 WIDE = 28 + 18
@@ -33,7 +33,7 @@ def sheet(pictures: Sequence[Picture], title: str, columns: int = 10) -> Figure:
             color=INK if picture.is_right else PUBLISHED,
         )
     left = f" (the first {LARGEST} of {len(pictures):,})" if len(pictures) > LARGEST else ""
-    axes.set_title(title + left)
+    axes.set_title(literal(title) + left)
     axes.set_axis_off()
     return figure
 
@@ -60,7 +60,7 @@ def data_figure(
     `samples` are 10 x 28 x 28 by the name of the step, in its own units.
     """
     figure = Figure(figsize=(8, 0.95 * len(samples) + 2.6))
-    figure.suptitle(title, x=0.01, ha="left")
+    figure.suptitle(literal(title), x=0.01, ha="left")
     grid = figure.add_gridspec(
         len(samples) + 1, 2, height_ratios=[1] * len(samples) + [2.6], width_ratios=[3, 1]
     )

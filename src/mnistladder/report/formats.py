@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from dataclasses import replace
 from typing import Any, Literal
 
 from mnistladder.report.notes import histograms, notes
@@ -13,13 +14,24 @@ from mnistladder.report.tables import COLUMNS, cells
 Format = Literal["table", "markdown", "csv", "json"]
 
 
+MEANT = str.maketrans({sign: f"\\{sign}" for sign in "\\`|[]<>*"} | {"&": "&amp;"})
+FORMULA = tuple("=+-@\t\r＝＋－＠")  # noqa: RUF001 - spreadsheets read the wide ones, too
+
+
+def literal(row: Row) -> Row:
+    """A row whose texts of records Markdown shows as they are: no links, no HTML, no new cells."""
+    texts = ("rung", "title", "published_remark", "device", "device_name", "data")
+    given = {name: getattr(row, name) for name in texts}
+    return replace(row, **{name: text and text.translate(MEANT) for name, text in given.items()})
+
+
 def markdown(rows: list[Row]) -> str:
     """A Markdown table and its notes."""
+    bars, rows = histograms(rows), list(map(literal, rows))
     headings = [column.heading for column in COLUMNS]
     rule = ["---:" if column.align == "right" else "---" for column in COLUMNS]
     lines = [headings, rule, *(cells(row) for row in rows)]
     table = "\n".join("| " + " | ".join(line) + " |" for line in lines)
-    bars = histograms(rows)
     block = "\n```text\n" + "\n".join(bars) + "\n```\n" if bars else ""
     return table + "\n\n" + "\n".join(f"- {note}" for note in notes(rows)) + "\n" + block
 
@@ -72,6 +84,9 @@ def _flat(row: Row) -> dict[str, Any]:
 
 
 def _csv_value(value: Any) -> Any:
+    """A value in a cell; a spreadsheet takes a text that begins with these signs for a formula."""
+    if isinstance(value, str):
+        return f"'{value}" if value.startswith(FORMULA) else value
     if isinstance(value, dict):
         return " ".join(f"{name}={number}" for name, number in value.items())
     return " ".join(map(str, value)) if isinstance(value, tuple) else value

@@ -97,6 +97,11 @@ def inline(figure: Figure, name: str, label: str) -> str:
     return text.replace("<svg", f'<svg role="img" aria-label="{_escaped(label)}"', 1)
 
 
+def literal(text: str) -> str:
+    """Text that a figure shows as it is: matplotlib takes what is between two `$` for a formula."""
+    return text.replace("$", r"\$")
+
+
 def _bytes(figure: Figure, kind: str, salt: str, transparent: bool = False) -> bytes:
     buffer = io.BytesIO()
     with mpl.rc_context({"svg.hashsalt": salt}):

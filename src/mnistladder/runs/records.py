@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, Strict, ValidationError
 
 from mnistladder import sealed
 from mnistladder.data import holdout
-from mnistladder.errors import CorruptError
+from mnistladder.errors import CorruptError, one_line
 from mnistladder.sealed import SCHEMA
 
 Item = TypeVar("Item")
@@ -21,6 +21,7 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]  # be
 FileName = Literal["checkpoint.safetensors", "probabilities.npy", "history.jsonl", "config.yaml"]
 Pair = Annotated[tuple[Item, Item], Strict(False)]
 
+NOT_NUMBERS = str, list, dict
 LONGEST_VALUE = 40  # characters of a wrong value that a message shows
 IN_PLAIN_WORDS = {
     "missing": "is missing",
@@ -40,15 +41,34 @@ class Record(BaseModel):
 
     @classmethod
     def parse(cls, content: object, where: str) -> Self:
-        """The record of plain data. Raises CorruptError, which names the first wrong field."""
+        """The record of plain data, its text safe for a terminal.
+
+        Raises CorruptError, which names the first wrong field.
+        """
         try:
-            return cls.model_validate(content)
+            return cls.model_validate(_cleaned(content))
         except ValidationError as error:
             raise CorruptError(f"{where}: {_first_mistake(error)}") from None
+        except RecursionError:
+            raise CorruptError(f"{where}: nested too deeply") from None
 
     def plain(self) -> dict[str, object]:
         """The record as JSON data, in the order of its class, without what it does not state."""
         return self.model_dump(mode="json", by_alias=True, exclude_unset=True)
+
+
+def _cleaned(content: object) -> object:
+    """Plain data with every text on one line, and without what a terminal would obey.
+
+    Raises RecursionError.
+    """
+    if isinstance(content, str):
+        return one_line(content)
+    if isinstance(content, list):
+        return [_cleaned(item) if isinstance(item, NOT_NUMBERS) else item for item in content]
+    if isinstance(content, dict):
+        return {one_line(str(key)): _cleaned(value) for key, value in content.items()}
+    return content
 
 
 def _first_mistake(error: ValidationError) -> str:
