@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mnistladder.cli import naming
+from mnistladder.api import naming
 from mnistladder.config.loading import shipped_names
 from mnistladder.data import contested, datasets
 from mnistladder.data.datasets import MNIST_SHA256

@@ -9,7 +9,7 @@ import pytest
 import small
 from commands import call
 
-from mnistladder.cli import naming
+from mnistladder.api import naming
 from mnistladder.config.spec import Rung
 from mnistladder.data import datasets, holdout
 from mnistladder.errors import DataError, UsageError

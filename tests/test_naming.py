@@ -6,7 +6,7 @@ import shlex
 import pytest
 from commands import call
 
-from mnistladder.cli import naming
+from mnistladder.api import naming
 from mnistladder.config.loading import load_rung
 from mnistladder.errors import UsageError
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import small
 
-from mnistladder.cli import naming
+from mnistladder.api import naming
 from mnistladder.config.loading import load_rung, shipped_names, variant_names
 from mnistladder.data import datasets
 from mnistladder.errors import CorruptError

@@ -7,7 +7,7 @@ import pytest
 from commands import call
 from PIL import Image
 
-from mnistladder.cli import naming
+from mnistladder.api import naming
 from mnistladder.errors import ExitCode
 
 BOARD = Path(__file__).parents[1] / "results"

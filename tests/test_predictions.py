@@ -8,7 +8,7 @@ import pytest
 import small
 
 from mnistladder import sealed
-from mnistladder.cli import naming
+from mnistladder.api import naming
 from mnistladder.config.loading import shipped_names, variant_names
 from mnistladder.config.spec import Rung
 from mnistladder.data import datasets

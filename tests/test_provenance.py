@@ -9,7 +9,7 @@ import small
 import torch
 
 from mnistladder import sealed
-from mnistladder.cli import naming
+from mnistladder.api import naming
 from mnistladder.config.spec import Rung
 from mnistladder.errors import CorruptError, UsageError
 from mnistladder.ladder import provenance

@@ -8,7 +8,7 @@ import pytest
 from record_data import RESULT, result
 
 from mnistladder import sealed
-from mnistladder.cli import naming
+from mnistladder.api import naming
 from mnistladder.errors import CorruptError
 from mnistladder.runs import leaderboard, results
 

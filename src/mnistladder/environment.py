@@ -18,6 +18,7 @@ from mnistladder.errors import UsageError
 
 DeviceKind = Literal["auto", "cpu", "cuda", "mps"]
 
+RUNS = Path("runs")  # the runs folder, unless another one is named
 PACKAGES = ("torch", "torchvision", "numpy", "safetensors", "pydantic")
 
 

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from mnistladder import __version__
+from mnistladder import __version__, environment
 from mnistladder.cli.layout import fit
 from mnistladder.cli.panels import Panels
 from mnistladder.errors import printable
@@ -29,6 +29,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+RUNS = environment.RUNS
 PIPE_WIDTH = 1000  # wider than our tables, so that no line is folded without a terminal
 
 
@@ -58,7 +59,6 @@ RunsDir = Annotated[
         help="Folder of networks, results and leaderboard.",
     ),
 ]
-RUNS = Path("runs")
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 Data = Annotated[DataName, typer.Option("--data", help="Data set to train and test on.")]
 DataDir = Annotated[

@@ -1,22 +1,19 @@
 """`leaderboard` and `compare`: results one by one, and two rungs beside each other."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from mnistladder.cli import base, naming
+from mnistladder.api import comparing, naming
+from mnistladder.cli import base
 from mnistladder.cli.base import app
-from mnistladder.data.datasets import MNIST_SHA256
 from mnistladder.errors import ExitCode, UsageError
 from mnistladder.report import pair
 from mnistladder.report.data_names import clashing
-from mnistladder.report.groups import Identity, group, identity, newest
-from mnistladder.report.steps import p_after_holm, wrong_masks
 from mnistladder.report.summary import label
 from mnistladder.runs import leaderboard, results
-from mnistladder.runs.records import BoardRow, ResultRecord
+from mnistladder.runs.records import BoardRow
 
 SetOfSecond = Annotated[
     list[str] | None,
@@ -105,53 +102,16 @@ def compare(
 
     A result's id means this result alone, with its one seed.
     """
-    what = f"compare {before} {after}"
-    known = group(results.stored_results(runs_dir, base.complain).records)
-    candidates = [
-        naming.group_of(before, runs_dir, holdout=holdout, tell=naming.quietly),
-        naming.group_of(after, runs_dir, overrides, holdout=holdout, tell=naming.quietly),
-    ]
-    keys = _comparable(what, *candidates)
-    groups = [candidate[key] for candidate, key in zip(candidates, keys, strict=True)]
-    if groups[0] == groups[1]:
-        raise UsageError(f"{what}: both are the same; name two different ones")
-    first, second = wrong_masks(*groups)
-    if not first or not second:
-        raise UsageError(f"{what}: no test image is scored by both")
-    are_whole = groups == [known.get(key) for key in keys]
-    p_holm = p_after_holm(known, *keys) if are_whole else None
-    names = _label(groups[0], known), _label(groups[1], known)
-    found = pair.make_pair(names, (first, second), p_holm)
-    count = groups[0][0].data.holdout
+    known = results.stored_results(runs_dir, base.complain).records
+    candidates = (
+        naming.group_of(before, runs_dir, holdout=holdout),
+        naming.group_of(after, runs_dir, overrides, holdout=holdout),
+    )
+    compared = comparing.compared(f"compare {before} {after}", *candidates, known)
+    found, count = compared.pair, compared.holdout
     if json:
         base.print_json({**found.plain(), "holdout": count})
         return
     base.say_prose(pair.text(found))
     if count:
         base.say(f"Measured on a holdout of {count:,} training images, not on the test images.")
-
-
-Candidates = Mapping[Identity, list[ResultRecord]]
-
-
-def _comparable(what: str, before: Candidates, after: Candidates) -> tuple[Identity, Identity]:
-    """The newest of both on one data set. Raises UsageError.
-
-    That is MNIST if it may be, and a holdout only if it must be, or is asked for.
-    """
-    measured = [{key.data_sha256 for key in candidates} for candidates in (before, after)]
-    held_out = {key.data_sha256 for key, alike in before.items() if alike[0].data.holdout}
-    common = sorted(
-        measured[0] & measured[1],
-        key=lambda data: (data != MNIST_SHA256, data in held_out, data),
-    )
-    if not common:
-        raise UsageError(f"{what}: they were measured on different data")
-    return newest(before, common[0]), newest(after, common[0])
-
-
-def _label(results_of_row: list[ResultRecord], known: Candidates) -> str:
-    """The config's label; with its seed, if it is one result of several."""
-    record = results_of_row[0]
-    is_whole = results_of_row == known.get(identity(record))
-    return " ".join([record.rung, *record.overrides]) if is_whole else record.label

@@ -5,26 +5,20 @@ import sys
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import typer
 
-from mnistladder import storage
+from mnistladder.api import training
 from mnistladder.cli import base, watch
 from mnistladder.cli.board_table import say_board
-from mnistladder.config.limits import check_plan
 from mnistladder.config.spec import Rung
-from mnistladder.data.holdout import find
 from mnistladder.environment import parse_device
 from mnistladder.errors import ExitCode, Terminated
 from mnistladder.ladder.attempts import Attempt
 from mnistladder.ladder.climb import Failure, Ladder, Outcome, Success
 from mnistladder.ladder.events import Event, Notice
-from mnistladder.ladder.executors import make_executor
-from mnistladder.ladder.slots import Devices, decide_devices
-from mnistladder.ladder.survey import survey
 from mnistladder.report import tables
 from mnistladder.report.summary import make_rows
 from mnistladder.runs.records import ResultRecord
@@ -44,52 +38,20 @@ JSON_FIELDS = (
     "predictions_sha256",
 )
 
-CPU_STACK = 4  # of 1, 2, 3, 4, 5 and 8 the fastest on rung 9: more overflow a core's cache
-GPU_STACK = 32  # not measured yet
-
 
 @dataclass(frozen=True, kw_only=True)
-class Options:
+class Options(training.Options):
     """The options of both commands."""
 
-    runs_dir: Path
-    device: str = "auto"
-    seeds: range = range(1)
-    jobs: int | None = None
-    data: str = ""
-    data_dir: Path | None = None
-    holdout: int | None = None
     json: bool = False
     quiet: bool = False
-    keep_going: bool = False
-    stack: int | None = None
     log: str | None = None
-
-    @cached_property
-    def devices(self) -> Devices:
-        """The devices that `device` means here; deciding takes seconds where there is a GPU."""
-        return decide_devices(self.device)
-
-    @property
-    def largest_stack(self) -> int:
-        return self.stack or (GPU_STACK if self.devices.are_gpus else CPU_STACK)
-
-
-def plan(rungs: list[Rung], options: Options) -> Ladder:
-    """The ladder of these rungs at all seeds. Raises UsageError, DataError, CorruptError."""
-    parse_device(options.device)
-    check_plan(rungs, len(options.seeds))
-    source = find(options.data, options.data_dir, options.holdout)
-    attempts = [Attempt(rung, seed, source) for rung in rungs for seed in options.seeds]
-    state = survey(attempts, options.runs_dir)
-    largest_stack = options.largest_stack if state.missing else 1  # stored results need no device
-    return Ladder(attempts, options.runs_dir, largest_stack, state=state)
 
 
 def climb(rungs: list[Rung], options: Options) -> None:
     """Trains what is missing and prints each result; the first failure decides the exit code."""
     watch.check_log(options.log)
-    ladder = plan(rungs, options)
+    ladder = training.plan(rungs, options)
     outcomes = []
     for outcome in _outcomes(ladder, options):
         outcomes.append(outcome)
@@ -110,15 +72,13 @@ def climb(rungs: list[Rung], options: Options) -> None:
 def _outcomes(ladder: Ladder, options: Options) -> Iterator[Outcome]:
     """A ladder's outcomes, with progress on stderr; after an interruption, how to go on."""
     if not ladder.missing:
-        yield from ladder.climb(None, _print_notice, options.keep_going)
+        yield from training.outcomes(ladder, options, _print_notice)
         return
-    storage.check_writable(ladder.runs)
-    jobs = worker_count(ladder, options)
+    jobs = training.worker_count(ladder, options)
     watcher = watch.Watcher(ladder, jobs, options.quiet, options.log)
-    executor = make_executor(options.runs_dir, watcher, options.devices.slots(jobs))
     try:
-        with closing(watcher), closing(executor):
-            for outcome in ladder.climb(executor, watcher, options.keep_going):
+        with closing(watcher):
+            for outcome in training.outcomes(ladder, options, watcher):
                 watcher.decided(outcome)
                 yield outcome
     except (KeyboardInterrupt, Terminated) as error:
@@ -150,11 +110,6 @@ def again(
         base.complain(_failure_line(outcome))
         raise typer.Exit(outcome.exit_code)
     raise AssertionError("a ladder of one attempt has one outcome")
-
-
-def worker_count(ladder: Ladder, options: Options) -> int:
-    """How many jobs run at once: never more than there are stages to train."""
-    return min(options.jobs or options.devices.default_jobs, max(len(ladder.missing), 1))
 
 
 def _failure_line(outcome: Failure) -> str:

@@ -3,8 +3,9 @@
 import time
 from dataclasses import asdict, dataclass
 
+from mnistladder.api.training import worker_count
 from mnistladder.cli import base
-from mnistladder.cli.climb import Options, worker_count
+from mnistladder.cli.climb import Options
 from mnistladder.errors import ResourceError
 from mnistladder.ladder import estimates
 from mnistladder.ladder.climb import Ladder

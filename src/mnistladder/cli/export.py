@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from mnistladder import outputs
-from mnistladder.cli import base, naming, sources
+from mnistladder.api import naming
+from mnistladder.cli import base, sources
 from mnistladder.cli.base import app
 from mnistladder.data.datasets import Source
 from mnistladder.errors import ExitCode
@@ -62,7 +63,7 @@ def export(
 
     Exit code 1, and no file: it says something else than the stored networks.
     """
-    record = naming.result(result, runs_dir, seed, overrides, holdout=holdout)
+    record = naming.result(result, runs_dir, seed, overrides, holdout=holdout, tell=base.complain)
     path = output or Path(f"{record.rung}-seed{record.seed}.{to.value}")
     outputs.check(path, force)
     source, store = sources.source_of(record, data_dir), StageStore(runs_dir)

@@ -36,7 +36,8 @@ def show(
     json: base.AsJson = False,
 ) -> None:
     """Show a config: its layers with shapes and parameters, its phases and its cost."""
-    from mnistladder.cli import describe, naming
+    from mnistladder.api import naming
+    from mnistladder.cli import describe
 
     rung = naming.rung(config, overrides, runs_dir)
     description = describe.about(rung, runs_dir)

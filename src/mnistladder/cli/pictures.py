@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mnistladder.cli import base, naming, sources
+from mnistladder.api import naming
+from mnistladder.cli import base, sources
 from mnistladder.cli.base import app
 from mnistladder.errors import UsageError
 from mnistladder.report.gallery import Picture, percent
@@ -39,7 +40,7 @@ def gallery(
     from mnistladder.report import digit_sheets, gallery, style
     from mnistladder.runs import predictions
 
-    record = naming.result(result, runs_dir, seed, overrides, holdout=holdout)
+    record = naming.result(result, runs_dir, seed, overrides, holdout=holdout, tell=base.complain)
     found = predictions.load(record, runs_dir, sources.source_of(record, data_dir))
     held_out = f"-holdout-{record.data.holdout}" if record.data.holdout else ""
     folder = folder or Path(f"{record.rung}{held_out}-seed-{record.seed}-gallery")
@@ -103,7 +104,7 @@ def errors(
     from mnistladder.report import difficulty, gallery
     from mnistladder.runs import predictions
 
-    record = naming.result(result, runs_dir, seed, overrides, holdout=holdout)
+    record = naming.result(result, runs_dir, seed, overrides, holdout=holdout, tell=base.complain)
     other = (
         naming.result(versus, runs_dir, seed, holdout=record.data.holdout, tell=naming.quietly)
         if versus

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.text import Text
 
-from mnistladder import environment, outputs
-from mnistladder.cli import base, naming
+from mnistladder import outputs
+from mnistladder.api import naming, networks
+from mnistladder.cli import base
 from mnistladder.cli.base import app
 from mnistladder.errors import DataError, ExitCode, UsageError, one_line
 from mnistladder.report.gallery import percent
@@ -78,7 +79,7 @@ def predict(
         raise UsageError(f"{figure}: what the network saw is written as .png")
     if figure:
         outputs.check(figure, force)
-    record = naming.result(result, runs_dir, seed, overrides, holdout=holdout)
+    record = naming.result(result, runs_dir, seed, overrides, holdout=holdout, tell=base.complain)
     StageStore(runs_dir).need(record.member_keys, record)
     seen, unread = _read(images)
     rows = _rows(seen, _probabilities(record, runs_dir, seen, device))
@@ -117,17 +118,11 @@ def _probabilities(
     """What the result's networks say of digits, N x 10. Raises CorruptError, ResourceError."""
     if not seen:
         return np.empty((0, 10))
-    import torch
-
-    from mnistladder.engine import devices, evaluate
-    from mnistladder.runs import ensembles, stage_store
+    from mnistladder.engine import devices
 
     devices.make_deterministic()
-    where = devices.choose(environment.parse_device(device))
-    networks = ensembles.load(record, StageStore(runs), where).networks
-    digits = torch.from_numpy(np.array([digit.pixels for digit in seen]))[:, None].to(where)
-    each = [evaluate.probabilities(network, digits).cpu().numpy() for network in networks]
-    return stage_store.mean_probabilities(each)  # on the CPU: MPS has no float64
+    loaded = networks.networks(record, StageStore(runs), device)
+    return loaded(np.array([digit.pixels for digit in seen]))
 
 
 def _rows(seen: list[Seen], probabilities: NDArray[np.float64]) -> list[dict[str, Any]]:

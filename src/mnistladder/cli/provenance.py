@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from mnistladder import environment
-from mnistladder.cli import base, naming, sources
+from mnistladder.api import naming
+from mnistladder.cli import base, sources
 from mnistladder.cli.base import app
 from mnistladder.data.datasets import Source
 from mnistladder.errors import CorruptError, ExitCode, UsageError, UserError
@@ -74,7 +75,12 @@ def verify(
         results.stored_results(runs_dir, base.complain)
         if all_
         else results.Stored(
-            [naming.result(str(result), runs_dir, seed, overrides, holdout=holdout)], {}
+            [
+                naming.result(
+                    str(result), runs_dir, seed, overrides, holdout=holdout, tell=base.complain
+                )
+            ],
+            {},
         )
     )
     wanted = results.on_holdout(stored, holdout)
@@ -164,7 +170,7 @@ def reproduce(
     """
     from mnistladder.cli import climb
 
-    before = naming.result(result, runs_dir, seed, overrides, holdout=holdout)
+    before = naming.result(result, runs_dir, seed, overrides, holdout=holdout, tell=base.complain)
     attempt = provenance.attempt_of(before, sources.source_of(before, data_dir))
     traced = _trace(attempt, StageStore(runs_dir))
     folder = provenance.fresh_folder(runs_dir, attempt)

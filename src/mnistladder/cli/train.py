@@ -74,7 +74,8 @@ def run(
     log: Log = None,
 ) -> None:
     """Train one rung and print its result. Stored results are not trained again."""
-    from mnistladder.cli import climb, naming
+    from mnistladder.api import naming
+    from mnistladder.cli import climb
 
     options = climb.Options(
         seeds=range(seed, seed + seeds),
@@ -114,7 +115,8 @@ def ladder(
     """Train several rungs. Shared networks are trained once, stored ones are not trained again."""
     if all_ == bool(rungs):
         raise UsageError("ladder: name rungs, such as 1-9, or give --all")
-    from mnistladder.cli import climb, naming
+    from mnistladder.api import naming, training
+    from mnistladder.cli import climb
     from mnistladder.cli.dry_run import print_plan
 
     options = climb.Options(
@@ -133,6 +135,6 @@ def ladder(
     )
     chosen = naming.rungs(rungs or [], runs_dir)
     if dry_run:
-        print_plan(climb.plan(chosen, options), options)
+        print_plan(training.plan(chosen, options), options)
     else:
         climb.climb(chosen, options)

@@ -1,6 +1,8 @@
 """Which device computes, and the numerics flags that make it compute the same each time."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 
@@ -54,3 +56,24 @@ def make_deterministic() -> None:
     torch.backends.cudnn.benchmark = False
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
+
+
+@contextmanager
+def kept_flags() -> Iterator[None]:
+    """Sets the flags of `make_deterministic` back at the end: a program has torch for itself, too.
+
+    torch does not say whether denormals were flushed; at the end they are not, as at its start.
+    """
+    threads, mode = torch.get_num_threads(), torch.get_deterministic_debug_mode()
+    deterministic = torch.utils.deterministic
+    filled = deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
+    cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
+    speed = cudnn.benchmark, cudnn.allow_tf32, matmul.allow_tf32
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+        torch.set_flush_denormal(False)
+        torch.set_deterministic_debug_mode(mode)
+        deterministic.fill_uninitialized_memory = filled  # type: ignore[attr-defined]
+        cudnn.benchmark, cudnn.allow_tf32, matmul.allow_tf32 = speed

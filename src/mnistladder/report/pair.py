@@ -40,6 +40,9 @@ class Pair:
             "seeds_needed": self.comparison.seeds_needed,
         }
 
+    def __str__(self) -> str:
+        return text(self)
+
 
 Masks = Sequence[NDArray[np.bool_]]  # of each seed, which test images are wrong
 

@@ -1,7 +1,7 @@
 """What users call things: a rung's number or name, a file, a result's id, each with `--set`.
 
 A label as tables print it, such as `model05_conv batch_size=64`, means the same as its name with
-`--set`. Every command that takes a rung or a result reads its argument here.
+`--set`. Every command and function that takes a rung or a result reads its argument here.
 """
 
 import re
@@ -9,12 +9,12 @@ import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from mnistladder.cli import base
 from mnistladder.config import loading
 from mnistladder.config.recipe import recipe
 from mnistladder.config.spec import Rung
 from mnistladder.config.validate import recorded_config
 from mnistladder.data.holdout import words
+from mnistladder.environment import RUNS
 from mnistladder.errors import ConfigError, CorruptError, UsageError
 from mnistladder.report.groups import Identity, group
 from mnistladder.runs import results
@@ -79,7 +79,7 @@ def result(
     overrides: Sequence[str] | None = None,
     *,
     holdout: int | None = None,
-    tell: Tell = base.complain,
+    tell: Tell = quietly,
 ) -> ResultRecord:
     """The one result that a user means. Raises UsageError, ConfigError, CorruptError.
 
@@ -112,7 +112,7 @@ def group_of(
     overrides: Sequence[str] | None = None,
     *,
     holdout: int | None = None,
-    tell: Tell = base.complain,
+    tell: Tell = quietly,
 ) -> dict[Identity, list[ResultRecord]]:
     """All results of the config that a user means, by what else they have in common.
 
@@ -165,7 +165,7 @@ def run_command(
     name: str, changes: Sequence[str], runs_dir: Path, options: Sequence[str] = ()
 ) -> str:
     """The command that makes a result, to be printed."""
-    where = [] if runs_dir == base.RUNS else ["--runs-dir", str(runs_dir)]
+    where = [] if runs_dir == RUNS else ["--runs-dir", str(runs_dir)]
     return shlex.join(["mnistladder", "run", name, *_set(changes), *options, *where])
 
 
