@@ -8,6 +8,7 @@ from safetensors import torch as safetensors
 from mnistladder.config.spec import Adadelta, Adam, RmsProp, Sgd
 from mnistladder.engine import stacking
 from mnistladder.engine.train_state import TrainState, hash_weights
+from mnistladder.errors import CorruptError
 from mnistladder.model import network
 from mnistladder.model.layers import Dense, Flatten
 
@@ -100,3 +101,22 @@ def test_checkpoint_written_without_exempt_parameters_is_that_of_older_versions(
     other = TrainState.new(exempt, 1, STATISTICS, CPU)
     other.load(state.save())
     assert other.save() == state.save()
+
+
+@pytest.mark.parametrize("kind", ["no safetensors", "empty", "cut", "endless header", "integers"])
+def test_checkpoint_that_is_none_is_corrupt(kind):
+    """A hash that fits does not make it one."""
+    state = TrainState.new(small.tiny(model=(Flatten(), Dense(out=10))), 0, STATISTICS, CPU)
+    step(state)
+    whole = state.save()
+    moments = {name: value.int() for name, value in safetensors.load(whole).items()}
+    forged = {
+        "no safetensors": b"not a checkpoint",
+        "empty": b"",
+        "cut": whole[:-1],
+        "endless header": (1 << 62).to_bytes(8, "little") + whole[8:],
+        "integers": safetensors.save(moments),
+    }
+    with pytest.raises(CorruptError, match="a checkpoint"):
+        state.load(forged[kind])
+    state.load(whole)

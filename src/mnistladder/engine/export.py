@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 from torch.export import ExportedProgram
 
-from mnistladder import __version__
+from mnistladder import __version__, sealed
 from mnistladder.config.sizes import EVALUATED
 from mnistladder.config.validate import check
 from mnistladder.engine.train_state import hash_weights
@@ -32,6 +32,8 @@ SIGNATURE = {
     "input": "images: float32 N x 1 x 28 x 28, pixels from 0 to 255",
     "output": "probabilities: float64 N x 10",
 }
+BOUND = "config_and_weights_sha256"
+MOST_LAYERS = 50_000  # of all networks of a file: about 3 s to build
 DESCRIBED = ("rung", "overrides", "seed", "result_id", "config", "members", "weights_sha256")
 Run = Callable[[Tensor], Tensor]
 
@@ -40,7 +42,17 @@ def to_safetensors(ensemble: Ensemble, record: Mapping[str, object]) -> bytes:
     """All weights by name; the metadata say how to build the networks, and whose they are."""
     tensors = {name: value.contiguous().clone() for name, value in ensemble.state_dict().items()}
     metadata = {name: json.dumps(record[name]) for name in DESCRIBED}
+    metadata[BOUND] = bound_sha256(metadata)
     return safetensors.torch.save(tensors, {**metadata, **SIGNATURE, "mnistladder": __version__})
+
+
+def bound_sha256(metadata: Mapping[str, str]) -> str:
+    """The hash that binds a config and the hashes of its weights together.
+
+    So weights under another config are noticed. It holds against accidents: who forges a file can
+    compute it, too.
+    """
+    return sealed.digest([json.loads(metadata[name]) for name in ("config", "weights_sha256")])
 
 
 def load(path: Path | str) -> Ensemble:
@@ -48,11 +60,7 @@ def load(path: Path | str) -> Ensemble:
 
     Raises CorruptError if it cannot be read, is another file, or is not as it was written.
     """
-    try:
-        content = Path(path).read_bytes()
-    except OSError as error:
-        raise CorruptError(f"{path}: cannot be read: {error.strerror}") from None
-    return from_safetensors(content, str(path))
+    return from_safetensors(sealed.read(Path(path), sealed.Limit.CHECKPOINT), str(path))
 
 
 def from_safetensors(content: bytes, where: str) -> Ensemble:
@@ -81,6 +89,11 @@ def _rebuilt(content: bytes) -> Ensemble:
     weights = len(hashes) * sum(row.parameters for row in layer_table(config.model))
     if not 0 < weights * FLOAT_BYTES <= len(content):  # a line can describe more than fits memory
         raise ValueError(f"it describes {weights:,} weights, but the file is too small for them")
+    layers = len(hashes) * len(config.model)
+    if layers > MOST_LAYERS:  # each takes time to build, and many take no bytes
+        raise ValueError(f"it describes {layers:,} layers; at most {MOST_LAYERS:,} are read")
+    if BOUND in metadata and metadata[BOUND] != bound_sha256(metadata):  # older files lack it
+        raise ValueError("damaged or edited: its config is not that of its weights")
     ensemble = Ensemble(network.build(config.model, 0, UNFITTED) for _ in hashes)
     ensemble.load_state_dict(safetensors.torch.load(content))
     if [hash_weights(built) for built in ensemble.networks] != hashes:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import safetensors.torch
 import torch
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from mnistladder.config.spec import Config
@@ -78,13 +79,18 @@ class TrainState:
         )
 
     def load(self, checkpoint: bytes) -> None:
-        """Takes over the state of `save`. Raises CorruptError if it is another network's."""
-        tensors = safetensors.torch.load(checkpoint)
+        """Takes over the state of `save`. Raises CorruptError if it is another's, or none."""
+        try:
+            tensors = safetensors.torch.load(checkpoint)
+        except (SafetensorError, KeyError, ValueError) as error:  # hashes hold against accidents
+            raise CorruptError(f"a checkpoint that cannot be read: {error}") from None
         weights, moments = (
             {name.removeprefix(kind): value for name, value in tensors.items() if kind in name}
             for kind in (WEIGHT, MOMENT)
         )
         for kind, value in moments.items():
+            if not value.is_floating_point():
+                raise CorruptError(f"a checkpoint of another network: {value.dtype} in {kind}")
             if value.dim() and value.shape != self.weights.shape:
                 raise CorruptError(f"a checkpoint of another network: {len(value)} of {kind}")
         try:
