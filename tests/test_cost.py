@@ -5,6 +5,7 @@ import small
 
 from mnistladder.config import cost
 from mnistladder.config.loading import load_rung
+from mnistladder.model.layers import Conv, Dense, Flatten
 
 
 @pytest.mark.parametrize(
@@ -18,6 +19,13 @@ from mnistladder.config.loading import load_rung
 )
 def test_multiply_adds_count_convolutions_and_dense_layers(name, expected):
     assert cost.multiply_adds(load_rung(name).config) == expected
+
+
+def test_channels_in_groups_see_only_their_own_group():
+    layers = (Conv(out=4), Conv(out=6, groups=2), Flatten(), Dense(out=10))
+    found = cost.multiply_adds(small.tiny(model=layers))
+    assert found == 784 * 9 * (4 * 1 + 6 * 2) + 784 * 6 * 10
+    assert isinstance(found, int)
 
 
 def test_activations_of_a_batch_in_float32():
