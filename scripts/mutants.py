@@ -1,7 +1,7 @@
 """Do the tests notice? Breaks a copy in one place at a time; each break must fail its tests.
 
 `scripts/mutants.py` exits 1 if a broken copy passes. `scripts/mutants.py cuda` breaks only what the
-tests with this word in their name should notice.
+tests with this word in their name should notice, `scripts/mutants.py replay` CUDA graphs.
 """
 
 import os
@@ -137,15 +137,15 @@ MUTANTS = [
     Mutant(
         "losses are summed on the CPU",
         "engine/loop",
-        ", device=weights.device",
-        "",
+        "torch.zeros(networks, device=device)",
+        "torch.zeros(networks)",
         "test_fake_cuda.py",
     ),
     Mutant(
         "a step waits for its loss",
         "engine/loop",
-        "* len(labels)",
-        "* len(labels) * bool(losses[0] > -1)",
+        "* len(labels))",
+        "* len(labels) * bool(losses[0] > -1))",
         "test_fake_cuda.py",
     ),
     Mutant(
@@ -161,6 +161,77 @@ MUTANTS = [
         ", device=parameters[0].device",
         "",
         "test_fake_cuda.py",
+    ),
+    Mutant(
+        "learning rates stay on the CPU",
+        "engine/replay",
+        ".to(device, non_blocking=True)",
+        "",
+        "test_fake_cuda.py",
+    ),
+    Mutant(
+        "learning rates are waited for",
+        "engine/replay",
+        ".to(device, non_blocking=True)",
+        ".to(device)",
+        "test_fake_cuda.py",
+    ),
+    Mutant(
+        "an optimizer asks for the value of its rate",
+        "engine/replay",
+        'group["foreach"] = None if group.get("fused") else True',
+        "pass",
+        "test_fake_cuda.py",
+    ),
+    Mutant(
+        "an optimizer's state stays on the CPU",
+        "engine/replay",
+        "name: value.to(device) for",
+        "name: value for",
+        "test_fake_cuda.py",
+    ),
+    # Mistakes in a CUDA graph.
+    Mutant(
+        "the graph reads the first batch for ever",
+        "engine/replay",
+        "own.copy_(new)",
+        "pass",
+        "test_replay.py",
+    ),
+    Mutant(
+        "the graph keeps the rate of its recording",
+        "engine/loop",
+        'group["lr"] = rate',
+        'group["lr"] = float(rate)',
+        "test_replay.py",
+    ),
+    Mutant(
+        "the graph keeps the masks of its recording",
+        "engine/loop",
+        "dropouts.set(masks)",
+        "dropouts.set(dropouts.draw())",
+        "test_replay.py",
+    ),
+    Mutant(
+        "the recorded step is not run",
+        "engine/replay",
+        "        self._graph.replay()",
+        "        if self._steps > self.WARM_UPS + 1:\n            self._graph.replay()",
+        "test_replay.py",
+    ),
+    Mutant(
+        "a short batch is replayed",
+        "engine/replay",
+        "own.shape != new.shape",
+        "own.dtype != new.dtype",
+        "test_replay.py",
+    ),
+    Mutant(
+        "nothing is warmed up",
+        "engine/replay",
+        "WARM_UPS = 3",
+        "WARM_UPS = 0",
+        "test_replay.py",
     ),
 ]
 

@@ -52,7 +52,7 @@ class Watch(TorchDispatchMode):
         if self.in_steps:
             _refuse_waiting(name, arguments, options)
         _refuse_two_devices(name, arguments, options)
-        if name == "_fused_sgd_":  # changes tensors in place; torch has no rule for fake ones
+        if name.startswith("_fused_"):  # changes tensors in place; no rule for a rate on the device
             return None
         return operation(*arguments, **options)
 
@@ -62,8 +62,9 @@ def _refuse_waiting(name, arguments, options):
     if name in COPIES:
         source = arguments[-1] if name == "copy_" else arguments[0]
         goal = arguments[0].device if name == "copy_" else options.get("device")
-        is_there = goal is None or torch.device(goal).type == source.device.type
-        assert is_there, f"{name} from {source.device} to {goal} waits"
+        is_there = goal is None or torch.device(goal).type in (source.device.type, META.type)
+        is_queued = options.get("non_blocking") and source.device.type == "cpu"
+        assert is_there or is_queued, f"{name} from {source.device} to {goal} waits"
     if name in ("index", "index_put_"):
         masks = [index for index in tree_leaves(arguments[1]) if index is not None]
         kinds = {mask.dtype for mask in masks}

@@ -38,6 +38,7 @@ def test_text_that_names_no_device_is_refused(text):
 def test_auto_is_the_first_gpu_that_works_here(monkeypatch, usable, decided):
     monkeypatch.setattr(environment, "usable_cuda_devices", lambda: usable)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "set_device", lambda _: None)
     assert AUTO.decided() == decided
     assert AUTO.is_gpu == bool(usable)
     assert devices.choose(AUTO) == torch.device(str(decided))

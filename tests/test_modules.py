@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from mnistladder.model.modules import Dropout, dropout_masks
+from mnistladder.model.modules import Dropout, DropoutMasks
 
 
 def masks(p=0.3, shape=(4, 6, 6), batches=3, batch_size=50, seed=0):
@@ -84,10 +84,11 @@ def test_mask_is_no_part_of_what_is_stored():
 
 def test_masks_last_as_long_as_their_context():
     dropout, values = Dropout(0.5, (100,)), torch.ones(20, 100)
-    with dropout_masks(dropout, 10, [torch.Generator().manual_seed(0)]) as set_next:
-        set_next()
+    masks = DropoutMasks(dropout, 10, [torch.Generator().manual_seed(0)])
+    with masks:
+        masks.set(masks.draw())
         first, again = dropout(values[:10]), dropout(values[:10])
-        set_next()
+        masks.set(masks.draw())
         other = dropout(values[:10])
     assert torch.equal(first, again)
     assert not torch.equal(first, other)

@@ -8,22 +8,38 @@ import torch
 
 from mnistladder import environment
 from mnistladder.environment import DeviceChoice
-from mnistladder.errors import ResourceError
+from mnistladder.errors import ResourceError, UsageError
+
+WORKSPACES = (":4096:8", ":16:8")  # cuBLAS's memory, with which torch has deterministic products
 
 
 def choose(choice: DeviceChoice) -> torch.device:
     """The torch device of a choice; `auto` takes the first usable CUDA device, else the CPU.
 
-    MPS must be named: torch has no deterministic max-pooling there, and raises an error. Raises
-    ResourceError if this machine has no such device.
+    A CUDA device becomes the current one, which records graphs. MPS must be named: torch has no
+    deterministic max-pooling there, and raises an error. Raises ResourceError if this machine has
+    no such device, and UsageError for a setting of cuBLAS that torch does not accept.
     """
     choice = choice.decided()
-    if choice.kind == "cuda" and (choice.index or 0) >= torch.cuda.device_count():
+    if choice.kind == "cuda":
         count = torch.cuda.device_count()
-        raise ResourceError(f"--device {choice}: {count} CUDA devices here; use auto or cpu")
+        if (choice.index or 0) >= count:
+            raise ResourceError(f"--device {choice}: {count} CUDA devices here; use auto or cpu")
+        _check_workspace()
+        torch.cuda.set_device(choice.index or 0)
     if choice.kind == "mps" and not _has_mps():
         raise ResourceError("--device mps: no Metal device here; use auto or cpu")
     return torch.device(str(choice))
+
+
+def _check_workspace() -> None:
+    """Raises UsageError where the user's environment makes products of a GPU vary."""
+    value = os.environ.get("CUBLAS_WORKSPACE_CONFIG", WORKSPACES[0])
+    if value not in WORKSPACES:
+        raise UsageError(
+            f"CUBLAS_WORKSPACE_CONFIG={value}: results on a GPU would vary from run to run; "
+            f"unset it, or use {' or '.join(WORKSPACES)}"
+        )
 
 
 def _has_mps() -> bool:

@@ -55,11 +55,12 @@ def train_epoch(
 ) -> TrainedEpoch:
     """Trains networks that stand at the same epoch; more than one train as one.
 
-    A `stacked` network alone trains beside its twin, because its bits must stay those of a stack.
+    On a CPU a `stacked` network alone trains beside its twin: its bits must stay those of a stack.
     Raises UsageError for layers that cannot be stacked.
     """
     config, device = plan.config, images.images.device
-    together = [*learners, *learners] if stacked and len(learners) == 1 else learners
+    needs_twin = stacked and len(learners) == 1 and device.type == "cpu"
+    together = [*learners, *learners] if needs_twin else learners
     size = epoch_size(len(images), config.batch_size, plan.phase.pseudo_per_batch)
     rates = schedule.learning_rates(plan.phase, plan.epoch_of_phase, size.steps)
     states = [learner.state for learner in together]

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mnistladder.config.sizes import EVALUATED
+from mnistladder.config.sizes import EVALUATED, EVALUATED_ON_CUDA
 from mnistladder.task import LEAST_PROBABILITY
 
 
@@ -21,7 +21,16 @@ class Score(NamedTuple):
 def probabilities(network: nn.Module, images: Tensor) -> Tensor:
     """Softmax outputs N x 10, float32, on the images' device; the network is left in eval mode."""
     network.eval()
-    return torch.cat([network(batch.float()).softmax(1) for batch in images.split(EVALUATED)])
+    if images.device.type == "cuda":
+        try:
+            return _probabilities(network, images, EVALUATED_ON_CUDA)
+        except torch.OutOfMemoryError:
+            pass  # a wide network on a small GPU
+    return _probabilities(network, images, EVALUATED)
+
+
+def _probabilities(network: nn.Module, images: Tensor, at_a_time: int) -> Tensor:
+    return torch.cat([network(batch.float()).softmax(1) for batch in images.split(at_a_time)])
 
 
 def score(probabilities: Tensor, labels: Tensor) -> Score:

@@ -5,11 +5,12 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from mnistladder.engine import replay
 from mnistladder.engine.inputs import Epoch, batches
-from mnistladder.engine.optim import Loss
+from mnistladder.engine.optim import Loss, mean_losses
 from mnistladder.engine.tensors import Images
 from mnistladder.engine.train_state import TrainState
-from mnistladder.model.modules import dropout_masks
+from mnistladder.model.modules import DropoutMasks
 
 
 def run_epoch(
@@ -23,24 +24,31 @@ def run_epoch(
 ) -> Tensor:
     """Trains K networks in one, an epoch for each, batch by batch; their mean losses per image, K.
 
-    `rates` is the learning rate of each step; a network's generator draws its dropout masks.
+    `rates` is the learning rate of each step; a network's generator draws its dropout masks. All
+    that differs between two steps is an argument of `step`, so that CUDA can replay it.
     """
     network, weights, optimizer = state.network.train(), state.weights, state.optimizer
-    networks = len(generators)
-    total = torch.zeros(networks, device=weights.device)
-    with dropout_masks(network, batch_size, generators) as set_next_masks:
-        for rate, (images, labels) in zip(rates, batches(epochs, batch_size), strict=True):
-            set_next_masks()
-            logits = state.forward(images)
-            by_network = zip(logits.chunk(networks, 1), labels.chunk(networks, -1), strict=True)
-            # One call a network: a kernel's rounding may depend on how many rows it is given.
-            losses = torch.stack([loss_function(own, truth.flatten()) for own, truth in by_network])
-            weights.grad.zero_()  # type: ignore[union-attr]
-            state.backward(losses.sum())
-            if clip_norm is not None:
-                nn.utils.clip_grad_norm_(weights, clip_norm)
-            for group in optimizer.param_groups:
-                group["lr"] = rate
-            optimizer.step()
-            total += losses.detach() * len(labels)
+    device, networks = weights.device, len(generators)
+    total = torch.zeros(networks, device=device)
+    dropouts = DropoutMasks(network, batch_size, generators)
+
+    def step(rate: float | Tensor, images: Tensor, labels: Tensor, *masks: Tensor) -> None:
+        dropouts.set(masks)
+        losses = mean_losses(loss_function, state.forward(images), labels, networks)
+        weights.grad.zero_()  # type: ignore[union-attr]
+        state.backward(losses.sum())
+        if clip_norm is not None:
+            nn.utils.clip_grad_norm_(weights, clip_norm)
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        optimizer.step()
+        total.add_(losses.detach() * len(labels))
+
+    with dropouts, replay.state_on_device(optimizer, device):
+        run = replay.replayed(step, optimizer, device)
+        steps = zip(
+            replay.rates_for(optimizer, rates, device), batches(epochs, batch_size), strict=True
+        )
+        for rate, (images, labels) in steps:
+            run(rate, images, labels, *dropouts.draw())
     return total / len(epochs[0])

@@ -1,6 +1,8 @@
 """What a config says of learning: the loss, the optimizer, and which weights do not decay."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
+from functools import partial
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -9,9 +11,8 @@ from torch.nn import functional
 from mnistladder.config import spec
 from mnistladder.config.optimizers import ParameterKind
 from mnistladder.engine.joined_weights import JoinedWeights
-from mnistladder.task import LEAST_PROBABILITY
+from mnistladder.task import CLASSES, LEAST_PROBABILITY
 
-Loss = Callable[[Tensor, Tensor], Tensor]
 NORMALISATIONS = (
     nn.modules.batchnorm._NormBase,  # batch and instance normalisation
     nn.GroupNorm,
@@ -20,22 +21,42 @@ NORMALISATIONS = (
 )
 
 
-def clipped_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
-    """Mean cross-entropy of softmax outputs clipped to [1e-7, 1 - 1e-7], as in Keras 1.
+class Loss(Protocol):
+    """A loss of logits N x 10 and labels N: their mean, or N values with reduction `none`."""
+
+    def __call__(self, logits: Tensor, labels: Tensor, /, *, reduction: str = "mean") -> Tensor: ...
+
+
+def clipped_cross_entropy(logits: Tensor, labels: Tensor, *, reduction: str = "mean") -> Tensor:
+    """Cross-entropy of softmax outputs clipped to [1e-7, 1 - 1e-7], as in Keras 1.
 
     A saturated wrong prediction has no gradient: this is what makes rung 1 as bad as published.
     """
     shares = logits.softmax(1)
     shares = shares / shares.sum(1, keepdim=True)
     clipped = shares.clamp(LEAST_PROBABILITY, 1 - LEAST_PROBABILITY)
-    return functional.nll_loss(clipped.log(), labels)
+    return functional.nll_loss(clipped.log(), labels, reduction=reduction)
 
 
 def make_loss(config: spec.Config) -> Loss:
-    """The loss of logits N x 10 and labels N that the config names."""
+    """The loss that the config names."""
     if config.loss == "clipped_cross_entropy":
         return clipped_cross_entropy
-    return nn.CrossEntropyLoss(label_smoothing=config.label_smoothing)
+    return partial(functional.cross_entropy, label_smoothing=config.label_smoothing)
+
+
+def mean_losses(loss: Loss, logits: Tensor, labels: Tensor, networks: int) -> Tensor:
+    """The mean losses, K, of K networks: of logits N x 10*K, and of labels N or N x K.
+
+    On a CPU one call a network: a kernel's rounding may depend on how many rows it is given. On a
+    GPU one call for all; their means are summed in double precision, where the order of the
+    summands changes no bit of the float32 result.
+    """
+    if logits.device.type == "cpu":
+        by_network = zip(logits.chunk(networks, 1), labels.chunk(networks, -1), strict=True)
+        return torch.stack([loss(own, truth.flatten()) for own, truth in by_network])
+    rows = loss(logits.reshape(-1, CLASSES), labels.flatten(), reduction="none")
+    return rows.view(-1, networks).mean(0, dtype=torch.float64).float()
 
 
 def make_optimizer(config: spec.Config, weights: JoinedWeights) -> torch.optim.Optimizer:

@@ -28,7 +28,7 @@ def join(config: Config, states: Sequence[TrainState]) -> TrainState:
     if len(states) == 1:
         return states[0]
     device = states[0].weights.device
-    built = network.build_stacked(config.model, len(states)).to_empty(device=device)
+    built = network.build_stacked(config.model, len(states), device).to_empty(device=device)
     stack = TrainState.of(config, built)
     for value in built.state_dict().values():
         value.zero_()  # what belongs to no network

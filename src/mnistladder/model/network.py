@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from mnistladder.model.layers import BatchNorm, Conv, Dense, Layer, MaxPool, Relu, Shape, layer_name
-from mnistladder.model.modules import Standardize
+from mnistladder.model.modules import StackedBatchNorm, Standardize
 from mnistladder.seeds import derive_seed
 from mnistladder.task import INPUT_SHAPE
 
@@ -38,17 +38,23 @@ def build(
     return network
 
 
-def build_stacked(layers: tuple[Layer, ...], networks: int) -> nn.Sequential:
+def build_stacked(
+    layers: tuple[Layer, ...], networks: int, device: torch.device | str = "cpu"
+) -> nn.Sequential:
     """So many networks side by side, logits N x 10*networks from pixels N x networks x 28 x 28.
 
-    It takes no memory yet and has no values (torch's meta device). Names are those of `build`; each
-    weight and buffer is that of the networks joined along the first dimension.
+    It is made for the device, takes no memory yet and has no values (torch's meta device). Names
+    are those of `build`; each weight and buffer is that of the networks joined along the first
+    dimension, with spare channels behind them where a CPU needs some.
     """
     modules: OrderedDict[str, nn.Module] = OrderedDict()
     shape = INPUT_SHAPE
     with torch.device("meta"):
         for number, layer in enumerate(layers, 1):
-            modules[f"{number:02d}_{layer_name(layer)}"] = layer.stacked(shape, networks)
+            module = layer.stacked(shape, networks)
+            if isinstance(module, StackedBatchNorm) and torch.device(device).type == "cpu":
+                module.fill_vectors()
+            modules[f"{number:02d}_{layer_name(layer)}"] = module
             shape = layer.output_shape(shape)
     return nn.Sequential(_cheapest_order(layers, modules))
 
