@@ -134,7 +134,7 @@ def test_saved_member_loads_to_the_same_bytes(store, source):
     before = hash_weights(member.network)
     member.load(store.checkpoint(stage.key))
     assert member.save() == store.checkpoint(stage.key)
-    assert hash_weights(member.network) == store.record(stage.key).weights_sha256 != before
+    assert hash_weights(member.evaluated) == store.record(stage.key).weights_sha256 != before
 
 
 def test_checkpoint_of_another_shape_is_corrupt(store, source):
@@ -338,7 +338,7 @@ def test_stored_checkpoint_gives_the_stored_probabilities(store, source):
     digits = load_digits(source, store.data_folder(source), CPU)
     member = TrainState.new(stage.config, 0, digits.statistics, CPU)
     member.load(store.checkpoint(stage.key))
-    found = evaluate.probabilities(member.network, digits.test.images)
+    found = evaluate.probabilities(member.evaluated, digits.test.images)
     assert np.array_equal(found.numpy(), store.probabilities(stage.key))
 
 

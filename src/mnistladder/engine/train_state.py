@@ -15,6 +15,7 @@ from mnistladder.engine import optim
 from mnistladder.engine.joined_weights import JoinedWeights, join_weights
 from mnistladder.errors import CorruptError
 from mnistladder.model import network
+from mnistladder.model.averages import with_unbiased_averages
 
 WEIGHT, MOMENT = "weight/", "optimizer/"
 
@@ -55,8 +56,8 @@ class TrainState:
 
     @property
     def evaluated(self) -> nn.Module:
-        """The network that is scored, hashed and exported: here the one in training."""
-        return self.network
+        """The network that is scored, hashed and exported: that in training, its averages whole."""
+        return with_unbiased_averages(self.network)
 
     @property
     def weights(self) -> nn.Parameter:
