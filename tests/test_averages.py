@@ -10,10 +10,10 @@ from torch import nn
 
 from mnistladder.config.loading import load_rung
 from mnistladder.data import datasets
+from mnistladder.engine.averages import with_unbiased_averages
 from mnistladder.ladder.attempts import Attempt
 from mnistladder.ladder.climb import Ladder
 from mnistladder.ladder.executors import InProcess
-from mnistladder.model.averages import with_unbiased_averages
 
 MOMENTUM = 0.01
 

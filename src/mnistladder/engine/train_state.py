@@ -12,10 +12,10 @@ from torch import Tensor, nn
 
 from mnistladder.config.spec import Config
 from mnistladder.engine import optim
+from mnistladder.engine.averages import with_unbiased_averages
 from mnistladder.engine.joined_weights import JoinedWeights, join_weights
 from mnistladder.errors import CorruptError
 from mnistladder.model import network
-from mnistladder.model.averages import with_unbiased_averages
 
 WEIGHT, MOMENT = "weight/", "optimizer/"
 
