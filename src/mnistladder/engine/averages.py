@@ -49,7 +49,8 @@ def _has_moving_averages(module: nn.Module) -> TypeGuard[BatchNorm]:
 @torch.no_grad()
 def _remove_start(module: nn.Module, share: float) -> None:
     assert _has_moving_averages(module)
-    for average, start in ((module.running_mean, 0.0), (module.running_var, 1.0)):
-        assert average is not None
-        average.sub_(share * start).div_(1 - share)
-    module.running_var.clamp_(min=0)  # a difference of rounded numbers
+    mean, variance = module.running_mean, module.running_var
+    assert mean is not None
+    assert variance is not None
+    mean.div_(1 - share)
+    variance.sub_(share).div_(1 - share).clamp_(min=0)  # a difference of rounded numbers
