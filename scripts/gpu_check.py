@@ -41,6 +41,7 @@ def parts(device: str, runs: str) -> Iterator[Part]:
     yield Part("tests", "the tests that need a GPU", [*tests, str(TOP / "tests/test_gpu.py")], 60)
     yield Part("bits", "same bits twice; alone beside stacked; beside the CPU", [*own, "bits"], 90)
     yield Part("convolutions", "forward and backward by memory layout", [*own, "convolutions"], 45)
+    yield Part("graph", "a CUDA graph beside plain steps: bits and speed", [*own, "graph"], 60)
     yield Part("stacks", "images a second of K networks as one", [*own, "stacks"], 60)
     yield Part("host", "what an epoch costs beside its steps", [*own, "host"], 30)
     yield Part("profile", "the kernels that take the time", [*own, "profile"], 45)
@@ -213,6 +214,34 @@ def stacks(device) -> None:
             )
 
 
+def graph(device) -> None:
+    """Rung 9 with and without a graph: the same bits, and is a network's its own in any stack?"""
+    import torch
+
+    from mnistladder.config.loading import load_rung
+    from mnistladder.engine import replay
+    from mnistladder.engine.train_state import hash_weights
+
+    is_cuda = device.type == "cuda"
+    heading("rung", "K", "graph has the plain bits", "first network's hash", "plain ms", "graph ms")
+    for name in ("model09_dropout", "model09_dropout_bfloat16"):
+        config = load_rung(name).config
+        for count in (1, 3, 32) if is_cuda else (1, 3):
+            hashes, times, steps = [], [], 200 if is_cuda else 3
+            for wanted in ("0", "1"):
+                os.environ[replay.VARIABLE] = wanted
+                networks = states(config, count, device)
+                synchronize(device)
+                start = time.perf_counter()
+                train(config, networks, steps, device)
+                synchronize(device)
+                times.append(f"{1e3 * (time.perf_counter() - start) / steps:.2f}")
+                hashes.append([hash_weights(state.network)[:12] for state in networks])
+            row(name, count, hashes[0] == hashes[1], hashes[0][0], *times)
+            if is_cuda:
+                torch.cuda.empty_cache()
+
+
 def host(device) -> None:
     """Assembling an epoch, evaluating, storing."""
     from mnistladder.config.loading import load_rung
@@ -277,7 +306,7 @@ def resume(device) -> None:
     sys.exit(len(set(hashes)) - 1)
 
 
-OWN = {each.__name__: each for each in (bits, convolutions, stacks, host, profile, resume)}
+OWN = {each.__name__: each for each in (bits, convolutions, graph, stacks, host, profile, resume)}
 
 
 def machine(device: str) -> str:
