@@ -155,7 +155,7 @@ def _show_layers(config: Config) -> None:
     rows = [
         [
             row.name,
-            _options(layer.model_dump(exclude_unset=True)),
+            _options(layer.model_dump(exclude_unset=True, by_alias=True)),
             "x".join(map(str, row.output_shape)),
             f"{row.parameters:,}",
         ]

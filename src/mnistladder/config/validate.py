@@ -120,7 +120,9 @@ def _mistake(kind: type[BaseModel], data: Any, entry: Any, prefix: KeyPath = ())
         return Mistake(path, "missing", f"missing key `{name}`", name, at_key=True)
     wanted, value, words = _wanted(kind, entry)
     suggestion = nearest(value, words) if isinstance(value, str) else ""
-    text = f"`{key}`: expected {wanted}, found {describe(value)}"
+    text = f"`{key}`: expected {wanted}"
+    if entry["type"] != "value_error" or not isinstance(value, dict):  # which says what it read
+        text += f", found {describe(value)}"
     return Mistake(path, "value", text, suggestion)
 
 

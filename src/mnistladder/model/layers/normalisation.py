@@ -1,8 +1,8 @@
 """Layers that shift and scale: the input by fixed numbers, or every channel by its batch."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import Field
+from pydantic import ConfigDict, Field, model_validator
 
 from mnistladder.model.layers.base import Shape, StackableLayer
 
@@ -25,12 +25,25 @@ class Normalize(StackableLayer):
 class BatchNorm(StackableLayer):
     """Batch normalisation (arXiv:1502.03167); defaults are those of Keras 1.
 
-    `momentum` is the weight of the new batch in the moving averages, PyTorch's meaning; Keras calls
-    its complement, 0.99, by the same name.
+    `batch_weight` is the weight of a new batch in the moving averages. PyTorch calls it momentum,
+    and Keras calls its complement, 0.99, momentum: so the key has a name of its own. Records keep
+    PyTorch's name. Raises ValueError for a `momentum` that only Keras' meaning explains.
     """
 
+    model_config = ConfigDict(validate_by_name=True, validate_by_alias=True)
     eps: Annotated[float, Field(gt=0, le=1)] = 1e-3
-    momentum: Annotated[float, Field(gt=0, le=1)] = 0.01
+    momentum: Annotated[float, Field(gt=0, le=1, alias="batch_weight")] = 0.01
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_kerass_momentum(cls, keys: Any) -> Any:
+        value = keys.get("momentum") if isinstance(keys, dict) else None
+        if isinstance(value, float) and 0.5 < value < 1:
+            raise ValueError(
+                f"`batch_weight` instead of `momentum`, which means opposite things in Keras and "
+                f"in PyTorch: write `batch_weight: {1 - value:.6g}` for Keras' momentum {value:g}"
+            )
+        return keys
 
     def parameters(self, shape: Shape) -> int:
         return 2 * shape[0]
