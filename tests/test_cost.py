@@ -5,6 +5,7 @@ import small
 
 from mnistladder.config import cost
 from mnistladder.config.loading import load_rung
+from mnistladder.config.spec import Average
 from mnistladder.model.layers import Conv, Dense, Flatten
 
 
@@ -41,6 +42,13 @@ def test_images_of_an_epoch_with_a_pool_count_whole_steps():
     plan = small.phases(2, pseudo_per_batch=16)
     config = small.tiny(pool="test", phases=plan)
     assert cost.images_to_train(config, 100) == 2 * (100 + 3 * 16)  # of 48, 48 and 4
+
+
+def test_average_of_the_weights_takes_their_memory_twice():
+    plain = small.tiny()
+    averaged = small.tiny(average=Average(decay=0.9))
+    more = cost.peak_mib(averaged, 3, 1000, 0) - cost.peak_mib(plain, 3, 1000, 0)
+    assert more * 2**20 == pytest.approx(3 * 2 * 4 * plain.parameters)
 
 
 @pytest.mark.parametrize(

@@ -174,7 +174,7 @@ def test_tests_that_the_reliability_document_names_exist():
 
 
 def test_every_key_of_a_config_is_in_its_document_and_in_the_template():
-    sections = [spec.Config, spec.Phase, spec.Augment]
+    sections = [spec.Config, spec.Phase, spec.Augment, spec.Average]
     keys = {name for section in sections for name in section.model_fields}
     written = (TOP / "docs" / "config.md").read_text()
     assert [

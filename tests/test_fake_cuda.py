@@ -77,6 +77,14 @@ OPTIMIZERS += [spec.AdamW(no_decay=("bias", "norm")), spec.RmsProp(momentum=0.9,
 
 
 @COUNTS
+def test_an_average_of_the_weights_never_waits(cuda, count):
+    for state in train(cuda, small.tiny(average=spec.Average(decay=0.9, every=2)), count):
+        assert_all_on_the_device(state)
+        assert {value.device for value in state.average.values.values()} == {CUDA}
+        assert state.average.updates == 1
+
+
+@COUNTS
 @pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=repr)
 def test_every_optimizer_steps_on_the_device_and_never_waits(cuda, optimizer, count):
     for state in train(cuda, small.tiny(optimizer=optimizer), count):

@@ -51,7 +51,8 @@ def peak_mib(config: Config, networks: int, images: int, start_mib: float) -> fl
     """
     pixels = prod(INPUT_SHAPE)
     data = pixels * images + 2 * networks * 4 * pixels * PART
-    weights = 4 * config.parameters * networks * 8  # weight, gradient, two moments, and a copy
+    # Weight, gradient, two moments, and the average if there is one; and a copy of all.
+    weights = 4 * config.parameters * networks * (10 if config.average else 8)
     step = 2 * networks * activation_bytes(config)
     evaluation = 2 * activation_bytes(config) * EVALUATED // config.batch_size
     return start_mib + OPTIMIZER_MIB + (data + weights + max(step, evaluation)) / 2**20

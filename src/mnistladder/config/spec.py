@@ -91,6 +91,15 @@ class Augment(Section):
     interpolation: Literal["bilinear", "nearest"] = "bilinear"
 
 
+class Average(Section):
+    """A moving average of the weights, which is evaluated in their place."""
+
+    decay: float = Field(
+        gt=0, lt=1, description="each update multiplies what earlier weights count by this"
+    )
+    every: int = Field(1, ge=1, le=1_000_000, description="steps from one update to the next")
+
+
 Optimizer = Annotated[
     Adam | AdamW | Sgd | RmsProp | Adadelta,
     Field(discriminator="name"),
@@ -136,6 +145,11 @@ class Config(Section):
         None, gt=0, description="gradients with a larger norm are scaled down to this norm"
     )
     optimizer: Optimizer = Adam()
+    average: Average | None = Field(
+        None,
+        description="evaluates and stores a moving average of the weights; training goes on from "
+        "the weights themselves",
+    )
     precision: Literal["float32", "bfloat16"] = Field(
         "float32",
         description="number format of activations and products in training; weights, updates and "

@@ -24,20 +24,20 @@ def with_unbiased_averages(network: nn.Module) -> nn.Module:
     corrected = copy.deepcopy(network)
     for module in corrected.modules():
         if share := _start_share(module):
-            _remove_start(module, share)
+            remove_start(module, share)
     return corrected
 
 
 def _start_share(module: nn.Module) -> float:
     """The share of the start values in a module's averages; 0 where it does not count."""
-    if not _has_moving_averages(module):
+    if not has_moving_averages(module):
         return 0.0
     batches = int(module.num_batches_tracked or 0)
     share = (1 - (module.momentum or 0.0)) ** batches
     return share if batches and share >= NEGLIGIBLE else 0.0
 
 
-def _has_moving_averages(module: nn.Module) -> TypeGuard[BatchNorm]:
+def has_moving_averages(module: nn.Module) -> TypeGuard[BatchNorm]:
     """Whether it keeps averages that forget; without a momentum torch takes the plain mean."""
     return (
         isinstance(module, BatchNorm)
@@ -47,8 +47,9 @@ def _has_moving_averages(module: nn.Module) -> TypeGuard[BatchNorm]:
 
 
 @torch.no_grad()
-def _remove_start(module: nn.Module, share: float) -> None:
-    assert _has_moving_averages(module)
+def remove_start(module: nn.Module, share: float) -> None:
+    """Takes the start values out of moving averages in which they count so much."""
+    assert has_moving_averages(module)
     mean, variance = module.running_mean, module.running_var
     assert mean is not None
     assert variance is not None

@@ -51,4 +51,6 @@ def run_epoch(
         )
         for rate, (images, labels) in steps:
             run(rate, images, labels, *dropouts.draw())
+            if state.average:
+                state.average.after_step()
     return total / len(epochs[0])

@@ -37,6 +37,7 @@ def join(config: Config, states: Sequence[TrainState]) -> TrainState:
     for whole, *parts in _tensors([stack, *states], [wide, *own]):
         whole.copy_(torch.cat(parts) if whole.dim() else parts[0])
     stack.take_moments(wide)
+    _take_steps(stack, states[0])
     _share_constants(built, states[0].network)
     return stack
 
@@ -77,6 +78,13 @@ def split(stack: TrainState, states: Sequence[TrainState]) -> None:
             part.copy_(piece)
     for state, moments in zip(states, own, strict=True):
         state.take_moments(moments)
+        _take_steps(state, stack)
+
+
+def _take_steps(state: TrainState, other: TrainState) -> None:
+    """The average of one has as many steps as that of the other."""
+    if state.average and other.average:
+        state.average.steps = other.average.steps
 
 
 def _tensors(
@@ -100,3 +108,7 @@ def _state(state: TrainState, moments: Moments) -> Iterator[Tensor]:
     for _, value in sorted(moments.items()):  # a loaded state may come in another order
         if value.dim():
             yield from state.joined.split(value)
+    if state.average:
+        weights, *buffers = state.average.values.values()
+        yield from state.joined.split(weights)
+        yield from buffers

@@ -14,6 +14,7 @@ from mnistladder.config.spec import Config
 from mnistladder.engine import optim
 from mnistladder.engine.averages import with_unbiased_averages
 from mnistladder.engine.joined_weights import JoinedWeights, join_weights
+from mnistladder.engine.weight_average import PREFIX, WeightAverage
 from mnistladder.errors import CorruptError
 from mnistladder.model import network
 
@@ -27,7 +28,7 @@ class TrainState:
     `joined` holds all parameters and their gradients; `optimizer` knows no others, and `backward`
     adds a loss's gradient to them. `precision` is that of activations and products in training
     (torch's automatic mixed precision; bfloat16 has the range of float32, so that no loss needs
-    scaling).
+    scaling). `average` follows the weights if the config asks for it.
     """
 
     network: nn.Module
@@ -35,6 +36,7 @@ class TrainState:
     optimizer: torch.optim.Optimizer
     precision: torch.dtype = torch.float32
     backward: Callable[[Tensor], None] = Tensor.backward
+    average: WeightAverage | None = None
 
     @classmethod
     def new(
@@ -52,11 +54,19 @@ class TrainState:
         exempt = optim.without_decay(built, config.optimizer.no_decay)
         joined = join_weights(built, exempt)
         optimizer = optim.make_optimizer(config, joined)
-        return cls(built, joined, optimizer, getattr(torch, config.precision))
+        average = WeightAverage.of(config.average, joined, built) if config.average else None
+        precision = getattr(torch, config.precision)
+        return cls(built, joined, optimizer, precision, average=average)
 
     @property
     def evaluated(self) -> nn.Module:
-        """The network that is scored, hashed and exported: that in training, its averages whole."""
+        """The network that is scored, hashed and exported.
+
+        That with the averaged weights, or without such an average the one in training; the moving
+        averages of batch normalisation are unbiased.
+        """
+        if self.average and self.average.updates:
+            return self.average.network(self.network, self.joined)
         return with_unbiased_averages(self.network)
 
     @property
@@ -73,9 +83,10 @@ class TrainState:
             return self.network(images.float()).float()
 
     def save(self) -> bytes:
-        """Weights, buffers and optimizer state as safetensors bytes."""
+        """Weights, buffers, optimizer state and average as safetensors bytes."""
         tensors = {WEIGHT + name: value for name, value in self.network.state_dict().items()}
         tensors |= {MOMENT + kind: value for kind, value in self.moments().items()}
+        tensors |= self.average.stored() if self.average else {}
         return safetensors.torch.save(
             {name: value.cpu().contiguous() for name, value in tensors.items()}
         )
@@ -87,7 +98,7 @@ class TrainState:
         except (SafetensorError, KeyError, ValueError) as error:  # hashes hold against accidents
             raise CorruptError(f"a checkpoint that cannot be read: {error}") from None
         weights, moments = (
-            {name.removeprefix(kind): value for name, value in tensors.items() if kind in name}
+            {n.removeprefix(kind): value for n, value in tensors.items() if n.startswith(kind)}
             for kind in (WEIGHT, MOMENT)
         )
         for kind, value in moments.items():
@@ -100,6 +111,8 @@ class TrainState:
         except RuntimeError as error:
             raise CorruptError(f"a checkpoint of another network: {error}") from None
         self.take_moments(moments)
+        if self.average:
+            self.average.take({n: value for n, value in tensors.items() if n.startswith(PREFIX)})
 
     def moments(self) -> dict[str, Tensor]:
         """The optimizer's state by kind: laid out as `weights`, or one number for all of them."""
