@@ -2,6 +2,7 @@
 
 import json
 import shlex
+from pathlib import Path
 
 import pytest
 from commands import call
@@ -158,3 +159,24 @@ def test_list_shows_own_and_overridden_rungs_with_what_differs(folder):
     assert "model02_normalized: {epochs: 1" in said
     (folder / "compose.yaml").write_text("services: {}\n")
     assert "compose" not in call("list", cwd=folder).stdout
+
+
+def test_compare_and_list_name_data_other_than_mnist(folder, digits_dir):
+    done = call("compare", "2", "2", *CHANGE, "--json", cwd=folder)
+    assert json.loads(done.stdout)["data"] == digits_dir.name
+    said = call("compare", "2", "2", *CHANGE, cwd=folder).stdout
+    assert f"Measured on {digits_dir.name}, not on MNIST." in said
+    rows = json.loads(call("list", "--json", cwd=folder).stdout)
+    assert {name for row in rows if row["done"] for name in row["data"]} == {digits_dir.name}
+    table = call("list", cwd=folder).stdout
+    assert f"on {digits_dir.name}" in table
+    last = [line.split()[-1] for line in table.splitlines() if line and "epochs" not in line]
+    assert "done" not in last
+
+
+def test_results_of_mnist_are_done_and_compared_without_its_name(tmp_path):
+    board = ["--runs-dir", Path(__file__).parents[1] / "results"]
+    said = call("compare", "5", "6", *board, cwd=tmp_path).stdout
+    assert "Measured on" not in said
+    assert json.loads(call("compare", "5", "6", *board, "--json", cwd=tmp_path).stdout)["data"]
+    assert "done" in call("list", *board, cwd=tmp_path).stdout.splitlines()[1]

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from mnistladder.data.datasets import MNIST_SHA256
 from mnistladder.errors import UsageError
+from mnistladder.report.data_names import clashing, data_name
 from mnistladder.report.groups import Identity, group, identity, newest
 from mnistladder.report.pair import Pair, make_pair
 from mnistladder.report.steps import p_after_holm, wrong_masks
@@ -14,10 +15,11 @@ Candidates = Mapping[Identity, list[ResultRecord]]
 
 
 class Compared(NamedTuple):
-    """A comparison, and the holdout that both were measured on, if it was one."""
+    """A comparison, the data that both were measured on, and the holdout, if it was one."""
 
     pair: Pair
     holdout: int | None
+    data: str
 
 
 def compared(
@@ -39,7 +41,9 @@ def compared(
     are_whole = groups == [known.get(key) for key in keys]
     p_holm = p_after_holm(known, *keys) if are_whole else None
     names = _label(groups[0], known), _label(groups[1], known)
-    return Compared(make_pair(names, (first, second), p_holm), groups[0][0].data.holdout)
+    record = groups[0][0]
+    data = data_name(record, clashing(newest_of[-1] for newest_of in known.values()))
+    return Compared(make_pair(names, (first, second), p_holm), record.data.holdout, data)
 
 
 def _comparable(what: str, before: Candidates, after: Candidates) -> tuple[Identity, Identity]:

@@ -108,10 +108,12 @@ def compare(
         naming.group_of(after, runs_dir, overrides, holdout=holdout),
     )
     compared = comparing.compared(f"compare {before} {after}", *candidates, known)
-    found, count = compared.pair, compared.holdout
+    found, count, measured = compared.pair, compared.holdout, compared.data
     if json:
-        base.print_json({**found.plain(), "holdout": count})
+        base.print_json({**found.plain(), "data": measured, "holdout": count})
         return
     base.say_prose(pair.text(found))
+    if measured != "mnist":
+        base.say(f"Measured on {measured}, not on MNIST.")
     if count:
         base.say(f"Measured on a holdout of {count:,} training images, not on the test images.")

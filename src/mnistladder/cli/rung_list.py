@@ -12,6 +12,7 @@ from mnistladder.config.spec import Rung
 from mnistladder.errors import UsageError
 from mnistladder.report import tables
 from mnistladder.report.config_diff import config_lines
+from mnistladder.report.data_names import clashing, data_name
 from mnistladder.runs import leaderboard
 from mnistladder.runs.records import BoardRow
 from mnistladder.sealed import digest
@@ -33,17 +34,20 @@ class RungLine(TypedDict):
     base: str | None  # of a user's config: the shipped rung that differs least from it
     changes: list[str] | None  # of a user's config: the lines that its base has not
     done: bool
+    data: list[str]  # the data sets with a result of it
 
 
 def rungs(runs_dir: Path, holdout: int | None = None) -> list[RungLine]:
     """Rungs, variants, own rungs in this folder, then what else the board has results of.
 
-    `done`: the board has a result of the config as it is now. A result on a holdout counts only if
-    that holdout is asked for.
+    `done`: the board has a result of the config as it is now; `data` names the data sets
+    that it was measured on. A result on a holdout counts only if that holdout is asked for.
     """
     stored = leaderboard.load_board(runs_dir / leaderboard.BOARD)
     board = [row for row in stored if row.data.holdout == holdout]
-    done = {row.config_sha256 for row in board}
+    clashes, done = clashing(board), dict[str, set[str]]()
+    for row in board:
+        done.setdefault(row.config_sha256, set()).add(data_name(row, clashes))
     shipped = [*map(loading.load_rung, [*loading.shipped_names(), *loading.variant_names()])]
     own = list(_own_rungs())
     listed = {rung.name for rung in (*shipped, *own)}
@@ -53,7 +57,7 @@ def rungs(runs_dir: Path, holdout: int | None = None) -> list[RungLine]:
     return [
         *(_line(rung, done) for rung in shipped),
         *(_own_line(rung, shipped, done) for rung in own),
-        *(_board_line(row, listed) for _, row in sorted(others.items())),
+        *(_board_line(row, listed, done) for _, row in sorted(others.items())),
     ]
 
 
@@ -66,7 +70,11 @@ def _own_rungs() -> Iterator[Rung]:
             continue
 
 
-def _line(rung: Rung, done: set[str]) -> RungLine:
+Done = dict[str, set[str]]  # by the hash of a config, the data sets with a result of it
+
+
+def _line(rung: Rung, done: Done) -> RungLine:
+    data = sorted(done.get(digest(recipe(rung.config)), ()))
     return {
         "name": rung.name,
         "overrides": [],
@@ -78,11 +86,12 @@ def _line(rung: Rung, done: set[str]) -> RungLine:
         "variant_of": loading.rung_of(rung.name),
         "base": None,
         "changes": None,
-        "done": digest(recipe(rung.config)) in done,
+        "done": bool(data),
+        "data": data,
     }
 
 
-def _own_line(rung: Rung, shipped: Sequence[Rung], done: set[str]) -> RungLine:
+def _own_line(rung: Rung, shipped: Sequence[Rung], done: Done) -> RungLine:
     """An own rung beside the shipped one that shares most lines with it."""
     lines = Counter(config_lines(rung.config))
     bases = {other.name: Counter(config_lines(other.config)) for other in shipped}
@@ -95,7 +104,7 @@ def _difference(lines: "Counter[str]", others: "Counter[str]") -> int:
     return ((lines - others) + (others - lines)).total()
 
 
-def _board_line(row: BoardRow, listed: set[str]) -> RungLine:
+def _board_line(row: BoardRow, listed: set[str], done: Done) -> RungLine:
     """A config with results but without a file here: a rung with overrides, or one of elsewhere."""
     return {
         "name": row.rung,
@@ -109,6 +118,7 @@ def _board_line(row: BoardRow, listed: set[str]) -> RungLine:
         "base": row.rung if row.rung in listed else None,
         "changes": list(row.overrides),
         "done": True,
+        "data": sorted(done[row.config_sha256]),
     }
 
 
@@ -147,7 +157,9 @@ def _sizes(row: RungLine) -> list[str]:
 
 
 def _done(row: RungLine) -> str:
-    return "done" if row["done"] else "-"
+    """`done` alone means on MNIST; other data are named."""
+    marks = ["done" if name == "mnist" else f"on {name}" for name in row["data"]]
+    return ", ".join(marks) or "-"
 
 
 def _changes(row: RungLine) -> str:
