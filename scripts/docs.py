@@ -19,8 +19,9 @@ import shlex
 import sys
 from pathlib import Path
 
+from mnistladder.config.loading import shipped_names
 from mnistladder.config.spec import OPTIMIZERS
-from mnistladder.report import tables
+from mnistladder.report import confounders, tables
 from mnistladder.report.summary import Row, expected_band, make_rows
 from mnistladder.runs import results
 
@@ -96,7 +97,28 @@ def _default(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else f"{value:g}"
 
 
-PARTS = {"ladder_table": ladder_table, "optimizer_table": optimizer_table}
+def isolated_steps() -> str:
+    """One sentence: which steps of the article are their technique's alone, from the configs."""
+    rungs = {name: number for number, name in enumerate(shipped_names(), 1)}
+    also = confounders.confounded_rungs()
+    alone = [str(rungs[name]) for name, texts in also.items() if not texts]
+    more = [str(rungs[name]) for name, texts in also.items() if texts]
+    return (
+        f"Of the article's steps, those to rungs {_and(alone)} change their named technique alone; "
+        f"those to rungs\n{_and(more)} change more (`mnistladder report` says what), and what they "
+        "gain is not the technique's alone.\n"
+    )
+
+
+def _and(words: list[str]) -> str:
+    return " and ".join([", ".join(words[:-1]), words[-1]])
+
+
+PARTS = {
+    "isolated_steps": isolated_steps,
+    "ladder_table": ladder_table,
+    "optimizer_table": optimizer_table,
+}
 
 
 def measured(rung: str) -> Row | None:

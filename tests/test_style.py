@@ -3,6 +3,7 @@
 import io
 import re
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import matplotlib as mpl
@@ -17,7 +18,7 @@ from mnistladder.config.loading import load_rung
 from mnistladder.config.spec import Augment, Phase, Ramp
 from mnistladder.engine import preview
 from mnistladder.errors import UsageError
-from mnistladder.report import charts, curves, digit_sheets, style
+from mnistladder.report import charts, curves, digit_sheets, steps_chart, style
 from mnistladder.report.gallery import Picture
 from mnistladder.report.summary import make_rows
 from mnistladder.runs import results
@@ -104,6 +105,28 @@ def test_ladder_has_a_star_for_each_significant_step_and_no_other(rows):
     marked = [text.xy[1] for text in axes.texts if text.get_text() == "*"]
     assert marked == [n for n, row in enumerate(rows) if row.step and row.step.is_significant]
     assert 0 < len(marked) < 12
+
+
+def test_steps_are_bars_in_percent_hatched_where_more_is_new(rows):
+    bars = steps_chart.step_bars(rows)
+    [axes] = steps_chart.steps(bars).axes
+    assert [bar.rung for bar in bars] == [row.rung for row in rows[1:]]
+    assert [bool(patch.get_hatch()) for patch in axes.patches] == [b.is_confounded for b in bars]
+    expected = [
+        100 * row.step.comparison.difference / before.errors_mean for before, row in pairwise(rows)
+    ]
+    assert [patch.get_width() for patch in axes.patches] == pytest.approx(expected)
+
+
+def test_interval_that_leaves_the_axis_ends_in_an_arrow():
+    inside = steps_chart.Change(-10, (-20, 5))
+    outside = steps_chart.Change(-10, (-130, 90))
+    bar = steps_chart.StepBar("model09_dropout", "-9", inside, None, False, True)
+    markers = [
+        sorted(line.get_marker() for line in steps_chart.steps([each]).axes[0].lines)
+        for each in (bar, replace(bar, change=outside), replace(bar, alone=outside))
+    ]
+    assert markers == [["None"], ["<", ">", "None"], ["<", ">", "D", "None"]]
 
 
 def test_curves_are_ours_beside_the_published_log(records):

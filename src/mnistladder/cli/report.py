@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -32,6 +32,11 @@ Board = Annotated[
 Curves = Annotated[
     bool, typer.Option("--curves", help="Print the epochs beside the article's log instead.")
 ]
+ChartKind = Literal["ladder", "steps"]
+Chart = Annotated[
+    ChartKind,
+    typer.Option("--chart", help="What --figure draws: errors of the rungs, or what a step gains."),
+]
 Html = Annotated[
     Path | None,
     typer.Option("--html", metavar="FILE", help="Write a page with everything to this file."),
@@ -60,6 +65,7 @@ def report(
     board: Board = None,
     curves_: Curves = False,
     figure: base.FigureFile = None,
+    chart: Chart = "ladder",
     html: Html = None,
     force: base.Force = False,
     check: Check = False,
@@ -84,7 +90,7 @@ def report(
     else:
         rows = [row for row in tables.sort_rows(make_rows(records), sort) if row.name in wanted]
         if figure:
-            _draw_ladder(rows, figure, force)
+            _draw(rows, chart, figure, force)
         path = board or runs_dir / leaderboard.BOARD
         _print_rows(rows, "json" if json else format_, wide, path)
         if check:
@@ -119,18 +125,28 @@ def _print_rows(rows: list[Row], kind: formats.Format, wide: bool, path: Path) -
         say_board(rows, wide)
         base.say("")
         base.say_prose("\n".join(notes.notes(rows) if wide else notes.short_notes(rows)))
-        for line in ["", *bars] if (bars := notes.histograms(rows)) else []:
+        if (
+            marked := [] if wide else notes.confounded(rows)
+        ):  # they are among the notes of a wide one
+            base.say("")
+            base.say_prose("\n".join(marked))
+        for line in ["", *bars] if wide and (bars := notes.histograms(rows)) else []:
             base.say(line)
 
 
-def _draw_ladder(rows: list[Row], path: Path, force: bool) -> None:
-    """The rungs' errors as a chart; variants are left to the tables."""
-    from mnistladder.report import charts, style
+def _draw(rows: list[Row], chart: ChartKind, path: Path, force: bool) -> None:
+    """The rungs' errors or their steps as a chart; variants are left to the tables."""
+    from mnistladder.report import charts, steps_chart, style
 
     style.check(path, force)
     if not (rungs := [row for row in rows if not row.variant_of]):
         raise UsageError(f"{path}: no results of rungs yet to draw")
-    style.save(charts.ladder(rungs), path, force)
+    if chart == "ladder":
+        style.save(charts.ladder(rungs), path, force)
+    elif bars := steps_chart.step_bars(rows):
+        style.save(steps_chart.steps(bars), path, force)
+    else:
+        raise UsageError(f"{path}: no step to draw; it needs the records of two rungs")
 
 
 def _write_page(

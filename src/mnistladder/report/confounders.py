@@ -1,10 +1,11 @@
-"""What a step changes beside the technique that its rung is named for, computed from the configs."""
+"""What a step changes beside the technique that its rung is named for, from the configs."""
 
 from collections.abc import Iterator, Sequence
 from functools import cache
-from itertools import groupby
+from itertools import groupby, pairwise
 
 from mnistladder.config.loading import load_rung, rung_of, shipped_names, variant_names
+from mnistladder.config.recipe import recipe
 from mnistladder.config.schedule import rate_text
 from mnistladder.config.spec import Config, Phase
 from mnistladder.model.layers import Layer, layer_name
@@ -25,6 +26,7 @@ NAMED = {
     "model13_pseudolabel": {"pseudo-labels"},
 }
 WORDS = {"conv": "convolutions", "dense": "hidden layers"}
+DESCRIBED = {"model", "loss", "precision", "batch_size", "phases", "augment", "members", "pool"}
 NORMALISERS = {"normalize": "normalisation", "batchnorm": "batch normalisation"}
 ACTIVATION = {"convolutions": "activation", "hidden layers": "hidden activation"}
 
@@ -58,11 +60,7 @@ def controlled_step(before: str, after: str) -> tuple[str, str] | None:
 
 def confounded_rungs() -> dict[str, tuple[str, ...]]:
     """Of each rung after the first, what its step changes beside its technique."""
-    names = shipped_names()
-    return {
-        after: also_changed(before, after)
-        for before, after in zip(names, names[1:], strict=False)
-    }
+    return {after: also_changed(before, after) for before, after in pairwise(shipped_names())}
 
 
 def _isolates(before: str, after: str, named: set[str]) -> bool:
@@ -84,6 +82,10 @@ def changed(before: Config, after: Config) -> dict[str, str]:
 def _words(aspect: str, before: str, after: str) -> str:
     if aspect == "epochs":
         return f"{before} -> {after} epochs"
+    if aspect.endswith("activation"):
+        return f"{before} -> {after}"
+    if after.startswith("from epoch") and before != "none":
+        return f"augmented {after}"
     if after.startswith(f"{before}, "):
         return f"{aspect}: then {after.removeprefix(f'{before}, ')}"
     return f"{aspect} {before} -> {after}"
@@ -91,9 +93,9 @@ def _words(aspect: str, before: str, after: str) -> str:
 
 def aspects(config: Config) -> dict[str, str]:
     """What a student would say of a config, one short text for each aspect that it has."""
-    texts = dict(_model_aspects(config.model)) | {
-        "loss": config.loss.replace("_", " "),
-        "optimizer": config.optimizer.name,
+    others = {key: str(value) for key, value in recipe(config).items() if key not in DESCRIBED}
+    texts = {**dict(_model_aspects(config.model)), **others} | {
+        "loss": "clipped" if config.loss == "clipped_cross_entropy" else "not clipped",
         "precision": config.precision,
         "batch": str(config.batch_size),
         "epochs": str(config.epochs),

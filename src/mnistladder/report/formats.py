@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, Literal
 
 from mnistladder.report.notes import histograms, notes
-from mnistladder.report.steps import Step
+from mnistladder.report.steps import ControlledStep, Step
 from mnistladder.report.summary import Row
 from mnistladder.report.tables import COLUMNS, cells
 
@@ -44,7 +44,17 @@ def plain(row: Row) -> dict[str, Any]:
     return {**fields, "difference": difference, "verdict": row.verdict, "step": step}
 
 
-STEP_FIELDS = ("before", "difference", "interval", "p", "p_holm", "tests", "seeds_needed")
+STEP_FIELDS = (
+    "before",
+    "difference",
+    "interval",
+    "p",
+    "p_holm",
+    "tests",
+    "seeds_needed",
+    "confounded_by",
+    "control",
+)
 
 
 def _plain_step(step: Step) -> dict[str, Any]:
@@ -57,8 +67,21 @@ def _plain_step(step: Step) -> dict[str, Any]:
         step.p_holm,
         comparison.tests,
         comparison.seeds_needed,
+        list(step.confounded_by),
+        step.control and _plain_control(step.control),
     )
     return dict(zip(STEP_FIELDS, values, strict=True))
+
+
+def _plain_control(control: ControlledStep) -> dict[str, Any]:
+    comparison = control.comparison
+    return {
+        "before": control.before,
+        "after": control.after,
+        "difference": comparison.difference,
+        "interval": list(comparison.interval),
+        "p": comparison.p,
+    }
 
 
 def to_json(rows: list[Row]) -> str:
@@ -89,4 +112,6 @@ def _csv_value(value: Any) -> Any:
         return f"'{value}" if value.startswith(FORMULA) else value
     if isinstance(value, dict):
         return " ".join(f"{name}={number}" for name, number in value.items())
+    if isinstance(value, list):
+        return "; ".join(map(str, value))
     return " ".join(map(str, value)) if isinstance(value, tuple) else value

@@ -1,8 +1,9 @@
 """What a reader must know of the board's numbers, in words and bars."""
 
+from mnistladder.config.loading import shipped_names
 from mnistladder.data import contested
 from mnistladder.report.summary import FEWEST_SEEDS, Row
-from mnistladder.report.tables import ALL_IMAGES
+from mnistladder.report.tables import ALL_IMAGES, CONFOUNDED, change_text
 
 
 def notes(rows: list[Row]) -> list[str]:
@@ -31,7 +32,7 @@ def notes(rows: list[Row]) -> list[str]:
             "`holdout N`: tested on the last N training images, which these networks did not train "
             "on; the test images were not read."
         )
-    lines += _tested_again(rows)
+    lines += [*_tested_again(rows), *confounded(rows)]
     return lines + [
         f"{row.rung}: {row.verdict}; {'; '.join(reasons)}."
         for row in rows
@@ -54,8 +55,7 @@ def short_notes(rows: list[Row]) -> list[str]:
     others = [f"{count:,}" for count in sorted({row.test_images for row in rows} - {ALL_IMAGES})]
     of_others = f" (*: of {' or '.join(others)})" if others else ""
     lines = [
-        "Errors: mean ± standard deviation over n seeds, "
-        f"of {ALL_IMAGES:,} test images{of_others}.",
+        f"Errors: mean ± deviation over n seeds, of {ALL_IMAGES:,} test images{of_others}.",
         "Step: errors more (+) or fewer (-) than the rung before; ~ no difference is shown. A "
         "variant (+ and its name) is compared with its rung.",
     ]
@@ -66,6 +66,26 @@ def short_notes(rows: list[Row]) -> list[str]:
             f"{', '.join(transductive[:3])}{more}."
         )
     return [*lines, "Intervals, published figures, times and all notes: mnistladder report --wide"]
+
+
+def confounded(rows: list[Row]) -> list[str]:
+    """What each marked step changes beside its technique, and what the technique does alone."""
+    marked = [row for row in rows if row.step and row.step.confounded_by]
+    if not marked:
+        return []
+    has_control = any(row.step and row.step.control for row in marked)
+    control = " (alone: by a control)" * has_control
+    intro = f"{CONFOUNDED} Also new in these steps, beside the named technique{control}:"
+    return [intro, *map(_confounded, marked)]
+
+
+def _confounded(row: Row) -> str:
+    step = row.step
+    if step is None:
+        return ""
+    number = f"Rung {shipped_names().index(row.name) + 1}"
+    alone = f"; alone {change_text(step.control)}" if step.control else ""
+    return f"{number}: {', '.join(step.confounded_by)}{alone}"
 
 
 def _reasons(row: Row) -> list[str]:

@@ -8,10 +8,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnistladder.config.loading import rung_of, shipped_names, variant_names
-from mnistladder.report import statistics
+from mnistladder.report import confounders, statistics
 from mnistladder.report.groups import Identity, latest, whole_records
 from mnistladder.report.statistics import Comparison
 from mnistladder.runs.records import BoardRow, ResultRecord
+
+
+@dataclass(frozen=True)
+class ControlledStep:
+    """A step from or to a control variant, in which the rung's technique alone is new."""
+
+    before: str
+    after: str
+    comparison: Comparison
+
+    @property
+    def is_significant(self) -> bool:
+        """Whether it is shown, by its own p: it is no step of the ladder."""
+        return self.comparison.p < 1 - statistics.LEVEL and self.comparison.covers_seeds
 
 
 @dataclass(frozen=True)
@@ -21,6 +35,8 @@ class Step:
     rung: str
     comparison: Comparison
     p_holm: float | None  # over all steps between rungs; a variant is no step of the ladder
+    confounded_by: tuple[str, ...] = ()  # what else changed, in words: `batch 32 -> 128`
+    control: ControlledStep | None = None  # where the board has the variants for it
 
     @property
     def p(self) -> float:
@@ -70,9 +86,27 @@ def _ladder_steps(groups: Mapping[Identity, Sequence[BoardRow]], data: str) -> d
     }
     adjusted = statistics.holm([comparison.p for comparison in compared.values()])
     return {
-        after: Step(before.rung, comparison, p_holm)
+        after: Step(
+            before.rung,
+            comparison,
+            p_holm,
+            confounders.also_changed(before.rung, after.rung),
+            _control(groups, before, after),
+        )
         for ((before, after), comparison), p_holm in zip(compared.items(), adjusted, strict=True)
     }
+
+
+def _control(
+    groups: Mapping[Identity, Sequence[BoardRow]], before: Identity, after: Identity
+) -> ControlledStep | None:
+    """The step that isolates the technique of a confounded one, if the board has its results."""
+    names = confounders.controlled_step(before.rung, after.rung)
+    if names is None:
+        return None
+    old, new = (latest(groups, name, after.data_sha256) for name in names)
+    comparison = _compare(groups, old, new) if old and new else None
+    return ControlledStep(*names, comparison) if comparison else None
 
 
 def p_after_holm(

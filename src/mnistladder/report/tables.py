@@ -5,7 +5,7 @@ from typing import Any, Literal, NamedTuple
 
 from mnistladder.config.loading import shipped_names
 from mnistladder.report.statistics import Interval
-from mnistladder.report.steps import Step
+from mnistladder.report.steps import ControlledStep, Step
 from mnistladder.report.summary import Row
 
 Sort = Literal["rung", "accuracy", "errors", "time", "parameters"]
@@ -104,6 +104,7 @@ def _step_tone(row: Row) -> Tone | None:
     return "better" if row.step.comparison.difference < 0 else "worse"
 
 
+CONFOUNDED = "†"  # before a step that changes more than the technique that its rung is named for
 ERRORS, STEP = "errors", "errors against the rung before"
 COLUMNS = (
     Column("rung", rung_text, "left"),
@@ -131,9 +132,8 @@ def _short_errors(row: Row) -> str:
 def _short_step(row: Row) -> str:
     if row.step is None:
         return "-"
-    change = row.step.comparison.difference
-    sign = "" if row.step.is_significant else "~ "
-    return f"{sign}{change:+.{0 if abs(change) >= 100 else 1}f}"
+    text = change_text(row.step).replace(" ", "")  # each column of a terminal counts
+    return CONFOUNDED * bool(row.step.confounded_by) + text
 
 
 SHORT_COLUMNS = (  # what a reader asks first; fits a terminal
@@ -144,6 +144,13 @@ SHORT_COLUMNS = (  # what a reader asks first; fits a terminal
     Column("accuracy", lambda row: f"{row.accuracy_mean:.2f} %"),
     Column("step", _short_step, tone=_step_tone),
 )
+
+
+def change_text(step: Step | ControlledStep) -> str:
+    """The change of the mean number of errors; `~` if it may be chance."""
+    change = step.comparison.difference
+    sign = "" if step.is_significant else "~ "
+    return f"{sign}{change:+.{0 if abs(change) >= 100 else 1}f}"
 
 
 def _of(row: Row) -> str:
@@ -164,7 +171,7 @@ def step_text(step: Step) -> str:
     """The change of the mean number of errors, its interval and p; `~` if it may be chance."""
     change = step.comparison.difference
     interval = interval_text(step.comparison.interval, change)
-    sign = "" if step.is_significant else "~ "
+    sign = CONFOUNDED * bool(step.confounded_by) + ("" if step.is_significant else "~ ")
     return f"{sign}{change:+.1f} [{interval}], p {p_text(step.p)}{_few(step)}"
 
 
