@@ -9,7 +9,7 @@ import torch
 from mnistladder.config.spec import Augment
 from mnistladder.data import datasets
 from mnistladder.engine import augment
-from mnistladder.engine.augment import Affine, draw_maps, warp
+from mnistladder.engine.augment import Warp, draw_maps, warp
 
 ALL = Augment(rotate_deg=10, shear_deg=5.73, zoom=0.1, shift_px=2)
 CENTRE = 13.5
@@ -169,9 +169,9 @@ def test_draw_is_decided_by_its_generator():
     assert not torch.equal(draw_maps(ALL, 5, generator(1)), draw_maps(ALL, 5, generator(2)))
 
 
-def test_affine_distortion_is_its_maps_and_can_be_taken_in_parts():
+def test_warp_is_its_maps_and_can_be_taken_in_parts():
     images = torch.randint(0, 256, (12, 1, 28, 28), dtype=torch.uint8)
-    whole = Affine.draw(ALL, 12, generator())
+    whole = Warp.draw(ALL, 12, generator())
     expected = warp(images, draw_maps(ALL, 12, generator()), ALL.interpolation)
     assert torch.equal(whole.apply(images), expected)
     assert torch.equal(whole.part(slice(3, 7)).apply(images[3:7]), expected[3:7])
@@ -180,7 +180,7 @@ def test_affine_distortion_is_its_maps_and_can_be_taken_in_parts():
     assert not torch.equal(whole.part(slice(0, 4)).apply(images[3:7]), expected[3:7])
 
 
-class Inverted(Affine):
+class Inverted(Warp):
     """A second augmentation, as somebody may add it."""
 
     def apply(self, images):
@@ -190,6 +190,6 @@ class Inverted(Affine):
 def test_augmentation_is_its_class_and_one_registry_line(monkeypatch):
     images = torch.randint(0, 256, (4, 1, 28, 28), dtype=torch.uint8)
     alone = augment.apply(images, augment.draw(ALL, 4, generator()))
-    monkeypatch.setattr(augment, "AUGMENTATIONS", (Affine, Inverted))
+    monkeypatch.setattr(augment, "AUGMENTATIONS", (Warp, Inverted))
     assert torch.equal(augment.apply(images, augment.draw(ALL, 4, generator())), 255 - alone)
     assert augment.apply(images, ()) is images

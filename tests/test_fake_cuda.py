@@ -107,6 +107,11 @@ def test_label_smoothing_and_distortion_by_nearest_pixels_never_wait(cuda):
     train(cuda, small.tiny(label_smoothing=0.1, augment=augment, phases=plan), 3)
 
 
+def test_elastic_displacement_never_waits(cuda):
+    plan = small.phases(1, augment=True)
+    train(cuda, small.tiny(augment=Augment(rotate_deg=10, elastic_px=1), phases=plan), 3)
+
+
 MAPS = (
     layers.Normalize(),
     layers.Conv(out=4),

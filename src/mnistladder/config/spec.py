@@ -82,12 +82,22 @@ class Phase(Section):
 
 
 class Augment(Section):
-    """Ranges r of an image's random affine map: drawn from [-r, r], zoom from [1-r, 1+r]."""
+    """Ranges r of an image's random distortion: drawn from [-r, r], zoom from [1-r, 1+r]."""
 
     rotate_deg: float = Field(0.0, ge=0, le=180)
     shear_deg: float = Field(0.0, ge=0, le=80)
     zoom: float = Field(0.0, ge=0, lt=1, description="drawn for each axis on its own")
     shift_px: float = Field(0.0, ge=0, le=28, description="drawn for each axis on its own")
+    elastic_px: float = Field(
+        0.0,
+        ge=0,
+        le=28,
+        description="elastic displacement: drawn for each axis of each point of a coarse grid; "
+        "smooth between them",
+    )
+    elastic_grid: int = Field(
+        6, ge=4, le=16, description="points along each axis; the outer ones lie outside the image"
+    )
     interpolation: Literal["bilinear", "nearest"] = "bilinear"
 
 

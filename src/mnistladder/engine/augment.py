@@ -1,7 +1,7 @@
 """Random distortions of images, drawn for a whole epoch, applied to a part at a time.
 
-A new augmentation is a class as `Affine` is, an entry of `AUGMENTATIONS`, and its keys in
-`spec.Augment`.
+A new augmentation is a class as `Warp` is, an entry of `AUGMENTATIONS`, and its keys in
+`spec.Augment`. What only moves pixels belongs into `Warp`: it interpolates an image once.
 """
 
 import math
@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from mnistladder.config.spec import Augment
+from mnistladder.engine.elastic import Bends
 
 
 class Distortions(Protocol):
@@ -37,8 +38,8 @@ class Distortions(Protocol):
 
 
 @dataclass(frozen=True)
-class Affine:
-    """One affine map per image.
+class Warp:
+    """One affine map per image, and a bend if the ranges have one; an image is resampled once.
 
     The map is that of the article's library: rotation x shear x zoom about the image centre, with
     the shear matrix [[1, -sin s], [0, cos s]] in (row, column) order; edge pixels are repeated
@@ -47,27 +48,32 @@ class Affine:
 
     maps: Tensor  # of `draw_maps`
     interpolation: str
+    bends: Bends | None = None
 
     @classmethod
-    def draw(cls, ranges: Augment, count: int, generator: torch.Generator) -> "Affine":
-        """A map for each image."""
-        return cls(draw_maps(ranges, count, generator), ranges.interpolation)
+    def draw(cls, ranges: Augment, count: int, generator: torch.Generator) -> "Warp":
+        """A map for each image, then a bend for each."""
+        maps = draw_maps(ranges, count, generator)
+        return cls(maps, ranges.interpolation, Bends.draw(ranges, count, generator))
 
-    def to(self, device: torch.device) -> "Affine":
-        """The same maps on another device."""
-        return Affine(self.maps.to(device), self.interpolation)
+    def to(self, device: torch.device) -> "Warp":
+        """The same maps and bends on another device."""
+        bends = self.bends and self.bends.to(device)
+        return Warp(self.maps.to(device), self.interpolation, bends)
 
-    def part(self, which: slice | Tensor) -> "Affine":
-        """The maps of some of the images."""
-        return Affine(self.maps[which], self.interpolation)
+    def part(self, which: slice | Tensor) -> "Warp":
+        """The maps and bends of some of the images."""
+        return Warp(self.maps[which], self.interpolation, self.bends and self.bends.part(which))
 
     def apply(self, images: Tensor) -> Tensor:
-        """The images, resampled by their maps."""
+        """The images, resampled where their maps and bends say."""
+        if self.bends:
+            return resample(images, self.bends.places(self.maps), self.interpolation)
         return warp(images, self.maps, self.interpolation)
 
 
 # In the order of application. Each draws after those before it, from the same generator.
-AUGMENTATIONS: tuple[type[Distortions], ...] = (Affine,)
+AUGMENTATIONS: tuple[type[Distortions], ...] = (Warp,)
 
 
 def draw(ranges: Augment, count: int, generator: torch.Generator) -> tuple[Distortions, ...]:
@@ -106,7 +112,12 @@ def draw_maps(ranges: Augment, count: int, generator: torch.Generator) -> Tensor
 
 def warp(images: Tensor, maps: Tensor, interpolation: str) -> Tensor:
     """Images N x 1 x 28 x 28, bytes or floats, resampled by their maps; always floats."""
-    grid = functional.affine_grid(maps, list(images.shape), align_corners=False)
+    places = functional.affine_grid(maps, list(images.shape), align_corners=False)
+    return resample(images, places, interpolation)
+
+
+def resample(images: Tensor, places: Tensor, interpolation: str) -> Tensor:
+    """Images N x 1 x 28 x 28 read at places N x 28 x 28 x 2, (x, y) from -1 to 1; floats."""
     return functional.grid_sample(
-        images.float(), grid, interpolation, "border", align_corners=False
+        images.float(), places, interpolation, "border", align_corners=False
     )
