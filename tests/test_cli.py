@@ -99,6 +99,7 @@ def test_stored_result_is_returned_without_importing_torch(climbed, digits_dir):
         ["run", "--help"],
         ["layers"],
         ["leaderboard"],
+        ["explain", "rung"],
     ],
 )
 def test_commands_that_look_never_import_torch(tmp_path, arguments):

@@ -26,11 +26,13 @@ def wheel(tmp_path_factory):
     return folder / "site"
 
 
-def test_wheel_holds_configs_digits_and_licences(wheel):
+def test_wheel_holds_configs_digits_words_and_licences(wheel):
     package = wheel / "mnistladder"
     assert len(list((package / "configs").glob("model*.yaml"))) == 13
     assert len(list((package / "data" / "mnist").glob("*.gz"))) == 4
     assert (package / "data" / "mnist" / "LICENSE.md").exists()
+    glossary = (TOP / "docs" / "glossary.md").read_text()
+    assert (package / "glossary.md").read_text() == glossary
     assert list(wheel.glob("*.dist-info/licenses/LICENSE"))
 
 

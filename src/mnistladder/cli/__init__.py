@@ -9,6 +9,7 @@ from typing import NoReturn
 from mnistladder.cli import (
     board,
     check,
+    explain,
     export,
     inspect,
     machine,
@@ -27,6 +28,7 @@ __all__ = [
     "app",
     "board",
     "check",
+    "explain",
     "export",
     "inspect",
     "machine",

@@ -6,7 +6,7 @@ from typer.core import TyperCommand, TyperGroup
 
 PANELS = {
     "Train": ("new", "import-data", "run", "ladder"),
-    "Look": ("list", "show", "layers", "data", "report", "leaderboard"),
+    "Look": ("list", "show", "layers", "explain", "data", "report", "leaderboard"),
     "Compare": ("compare", "errors", "gallery"),
     "Use": ("predict", "export"),
     "Check": ("doctor", "validate", "schema", "check", "verify", "reproduce"),
