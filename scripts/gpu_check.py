@@ -226,8 +226,8 @@ def graph(device) -> None:
     heading("rung", "K", "graph has the plain bits", "first network's hash", "plain ms", "graph ms")
     for name in ("model09_dropout", "model09_dropout_bfloat16"):
         config = load_rung(name).config
-        for count in (1, 3, 32) if is_cuda else (1, 3):
-            hashes, times, steps = [], [], 200 if is_cuda else 3
+        for count in (1, 3, 32) if is_cuda else (1, 2):
+            hashes, times, steps = [], [], 200 if is_cuda else 2
             for wanted in ("0", "1"):
                 os.environ[replay.VARIABLE] = wanted
                 networks = states(config, count, device)

@@ -165,15 +165,15 @@ MUTANTS = [
     Mutant(
         "learning rates stay on the CPU",
         "engine/replay",
-        ".to(device, non_blocking=True)",
-        "",
+        ".to(device, non_blocking=True).unbind()",
+        ".unbind()",
         "test_fake_cuda.py",
     ),
     Mutant(
         "learning rates are waited for",
         "engine/replay",
-        ".to(device, non_blocking=True)",
-        ".to(device)",
+        ".to(device, non_blocking=True).unbind()",
+        ".to(device).unbind()",
         "test_fake_cuda.py",
     ),
     Mutant(
@@ -186,8 +186,8 @@ MUTANTS = [
     Mutant(
         "an optimizer's state stays on the CPU",
         "engine/replay",
-        "name: value.to(device) for",
-        "name: value for",
+        "state[name] = value.to(device, non_blocking=True)",
+        "pass",
         "test_fake_cuda.py",
     ),
     # Mistakes in a CUDA graph.

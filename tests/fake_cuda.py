@@ -74,7 +74,10 @@ def _refuse_waiting(name, arguments, options):
 def _refuse_two_devices(name, arguments, options):
     """A single number may lie on the CPU, as in torch; any other tensor must be on the device."""
     tensors = [leaf for leaf in tree_leaves((arguments, options)) if isinstance(leaf, Tensor)]
-    devices = {tensor.device.type for tensor in tensors if tensor.dim() or tensor.is_cuda}
+    is_optimizer = name.startswith(("_fused_", "_foreach_"))  # a CUDA graph would keep the number
+    devices = {
+        tensor.device.type for tensor in tensors if tensor.dim() or tensor.is_cuda or is_optimizer
+    }
     assert name in COPIES or len(devices) < 2, f"{name} mixes devices: {sorted(devices)}"
 
 

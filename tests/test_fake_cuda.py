@@ -185,10 +185,10 @@ def test_a_plug_in_layer_that_makes_tensors_on_the_cpu_is_found(cuda, monkeypatc
         train(cuda, with_plug_in(monkeypatch, Forgets()), 1)
 
 
-@pytest.fixture(scope="module")
-def checkpoint():
+@pytest.fixture(scope="module", params=[spec.Adam(), spec.RmsProp()], ids=lambda kind: kind.name)
+def checkpoint(request):
     """A real network on the CPU after a few steps, stored."""
-    config = load_rung("model09_dropout").config
+    config = load_rung("model09_dropout").config.model_copy(update={"optimizer": request.param})
     state = TrainState.new(config, 0, STATISTICS, torch.device("cpu"))
     small.epoch_losses(config, [state], [0], images(64, "cpu"))
     return config, state.save()

@@ -88,7 +88,9 @@ def state_on_device(optimizer: torch.optim.Optimizer, device: torch.device) -> I
             group["capturable"] = True
             group["foreach"] = None if group.get("fused") else True
     for state in optimizer.state.values():
-        state.update({name: value.to(device) for name, value in state.items() if value is not None})
+        for name, value in state.items():
+            if value is not None:  # a count of steps that was loaded lies on the CPU
+                state[name] = value.to(device, non_blocking=True)
     try:
         with warnings.catch_warnings():  # torch warns of `capturable` without a graph
             warnings.filterwarnings("ignore", "This instance was constructed with capturable")
