@@ -1,6 +1,7 @@
 """Plain data of whole records, to be changed by the tests, and the records made of it."""
 
 from mnistladder.config.recipe import RECIPE_VERSION
+from mnistladder.data.datasets import MNIST_SHA256
 from mnistladder.runs.records import HistoryRow, ResultRecord, StageRecord
 
 MACHINE = {
@@ -49,7 +50,7 @@ RESULT = {
     "total_s": 4.0,
     "images_per_s": 100_000,
     "device": "cpu",
-    "data": {"name": "mnist", "sha256": "m"},
+    "data": {"name": "mnist", "sha256": MNIST_SHA256},
     **MACHINE,
     "started": "2026-01-02T03:00:05+00:00",
     "ended": "2026-01-02T03:04:05+00:00",
@@ -76,7 +77,7 @@ STAGE = {
     "total_s": 5.0,
     "test_errors": 3,
     "weights_sha256": "w",
-    "data": {"name": "mnist", "sha256": "m"},
+    "data": {"name": "mnist", "sha256": MNIST_SHA256},
     "test_images": 256,
     "resumed": 0,
     "stacked": False,

@@ -65,6 +65,14 @@ def test_rows_do_not_depend_on_the_order_of_results():
     assert make_rows(results) == make_rows(reversed(results))
 
 
+def test_other_data_in_a_folder_called_mnist_are_not_taken_for_mnist():
+    other = make_rows([record(data={"name": "mnist", "sha256": "abcdef9876"})])
+    assert [row.data for row in other] == ["mnist abcdef"]
+    held_out = {"name": "mnist", "sha256": "abcdef9876", "holdout": 1000}
+    for data in ({"name": "mnist", "sha256": MNIST_SHA256}, held_out):
+        assert [row.data for row in make_rows([record(data=data)])] == ["mnist"]
+
+
 def test_interval_is_students_over_seeds_and_exact_for_one_draw():
     [row] = make_rows([record(seed=seed, errors=800 + seed * 10) for seed in range(3)])
     assert row.errors_interval == pytest.approx(stats.t.interval(0.95, 2, 810, 10 / 3**0.5))
@@ -194,7 +202,7 @@ def test_uncontested_errors_leave_the_contested_images_out():
     mnist = {"data": {"name": "mnist", "sha256": MNIST_SHA256}}
     [row] = make_rows([whole("a", 0, [1, 2, 947, 8527], **mnist)])
     assert (row.errors_mean, row.uncontested_mean) == (4, 2)
-    [row] = make_rows([whole("a", 0, [947])])
+    [row] = make_rows([whole("a", 0, [947], **folder("m"))])
     assert row.uncontested_mean is None  # of other data the numbers mean nothing
     assert len(contested.ids()) == 15
 

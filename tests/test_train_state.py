@@ -120,3 +120,27 @@ def test_checkpoint_that_is_none_is_corrupt(kind):
     with pytest.raises(CorruptError, match="a checkpoint"):
         state.load(forged[kind])
     state.load(whole)
+
+
+@pytest.mark.parametrize(
+    "optimizer", [Adam(), Sgd(momentum=0.9), RmsProp(centered=True), Adadelta()], ids=repr
+)
+def test_checkpoint_that_lacks_a_moment_is_corrupt(optimizer):
+    model = (Flatten(), Dense(out=10))
+    state = TrainState.new(small.tiny(model=model, optimizer=optimizer), 0, STATISTICS, CPU)
+    step(state)
+    whole = safetensors.load(state.save())
+    moments = [name for name in whole if name.startswith("optimizer/")]
+    assert moments
+    for name in moments:
+        forged = {other: value for other, value in whole.items() if other != name}
+        with pytest.raises(CorruptError, match="a checkpoint that lacks"):
+            state.load(safetensors.save(forged))
+    state.load(state.save())
+
+
+def test_optimizer_without_moments_needs_none():
+    config = small.tiny(model=(Flatten(), Dense(out=10)), optimizer=Sgd())
+    state = TrainState.new(config, 0, STATISTICS, CPU)
+    step(state)
+    state.load(state.save())

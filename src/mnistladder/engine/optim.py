@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mnistladder.config import spec
-from mnistladder.config.optimizers import ParameterKind
+from mnistladder.config.optimizers import OptimizerSection, ParameterKind
 from mnistladder.engine.joined_weights import JoinedWeights
 from mnistladder.task import CLASSES, LEAST_PROBABILITY
 
@@ -72,6 +72,15 @@ def make_optimizer(config: spec.Config, weights: JoinedWeights) -> torch.optim.O
         if not decays:
             group["weight_decay"] = 0.0
     return optimizer
+
+
+def moment_kinds(section: OptimizerSection) -> frozenset[str]:
+    """The names of what the optimizer remembers of a weight after a step."""
+    probe = nn.Parameter(torch.zeros(1))
+    probe.grad = torch.zeros(1)
+    optimizer = section.build([probe])
+    optimizer.step()
+    return frozenset(kind for kind, value in optimizer.state[probe].items() if value is not None)
 
 
 def without_decay(built: nn.Module, kinds: Collection[ParameterKind]) -> set[nn.Parameter]:

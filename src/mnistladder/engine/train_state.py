@@ -37,6 +37,7 @@ class TrainState:
     precision: torch.dtype = torch.float32
     backward: Callable[[Tensor], None] = Tensor.backward
     average: WeightAverage | None = None
+    moment_kinds: frozenset[str] = frozenset()  # what a checkpoint must have of the optimizer
 
     @classmethod
     def new(
@@ -56,7 +57,8 @@ class TrainState:
         optimizer = optim.make_optimizer(config, joined)
         average = WeightAverage.of(config.average, joined, built) if config.average else None
         precision = getattr(torch, config.precision)
-        return cls(built, joined, optimizer, precision, average=average)
+        kinds = optim.moment_kinds(config.optimizer)
+        return cls(built, joined, optimizer, precision, average=average, moment_kinds=kinds)
 
     @property
     def evaluated(self) -> nn.Module:
@@ -101,6 +103,8 @@ class TrainState:
             {n.removeprefix(kind): value for n, value in tensors.items() if n.startswith(kind)}
             for kind in (WEIGHT, MOMENT)
         )
+        if lacking := sorted(self.moment_kinds - moments.keys()):
+            raise CorruptError(f"a checkpoint that lacks {', '.join(lacking)} of its optimizer")
         for kind, value in moments.items():
             if not value.is_floating_point():
                 raise CorruptError(f"a checkpoint of another network: {value.dtype} in {kind}")

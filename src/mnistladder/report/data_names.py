@@ -17,11 +17,16 @@ def clashing(results: Iterable[BoardRow]) -> frozenset[str]:
 
 
 def data_name(record: BoardRow, clashes: frozenset[str] = frozenset()) -> str:
-    """The name of a result's data; where names clash, the beginning of its hash as well."""
+    """The name of a result's data, and the beginning of its hash where the name is another's, too.
+
+    So other data in a folder `mnist` are never taken for MNIST.
+    """
     if record.data.sha256 == MNIST_SHA256:  # older records name its folder
         return "mnist"
-    name = record.data.name
-    return f"{name} {record.data.sha256[:SHORT]}" if record.data.sha256 in clashes else name
+    name, sha256 = record.data.name, record.data.sha256
+    # A holdout of MNIST has its name, but a hash of its own.
+    claims_mnist = name == "mnist" and record.data.holdout is None
+    return f"{name} {sha256[:SHORT]}" if sha256 in clashes or claims_mnist else name
 
 
 def _called(record: BoardRow) -> str:
