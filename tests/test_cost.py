@@ -22,6 +22,15 @@ def test_multiply_adds_count_convolutions_and_dense_layers(name, expected):
     assert cost.multiply_adds(load_rung(name).config) == expected
 
 
+@pytest.mark.parametrize("name", ["model04_deep", "model09_dropout"])
+def test_multiply_adds_of_layers_sum_to_those_of_the_network(name):
+    config = load_rung(name).config
+    counts = cost.layer_multiply_adds(config)
+    assert sum(counts) == cost.multiply_adds(config)
+    working = [isinstance(layer, Conv | Dense) for layer in config.model]
+    assert [count > 0 for count in counts] == working
+
+
 def test_channels_in_groups_see_only_their_own_group():
     layers = (Conv(out=4), Conv(out=6, groups=2), Flatten(), Dense(out=10))
     found = cost.multiply_adds(small.tiny(model=layers))

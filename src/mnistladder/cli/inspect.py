@@ -35,12 +35,12 @@ def show(
     runs_dir: base.RunsDir = base.RUNS,
     json: base.AsJson = False,
 ) -> None:
-    """Show a config: its layers with shapes and parameters, its phases and its cost."""
+    """Show a config: what is new in it, its layers with shapes and costs, and its phases."""
     from mnistladder.api import naming
-    from mnistladder.cli import describe
+    from mnistladder.cli import rung_report, rung_screen
 
     rung = naming.rung(config, overrides, runs_dir)
-    description = describe.about(rung, runs_dir)
+    description = rung_report.about(rung, runs_dir)
     if figure:
         from mnistladder.config import schedule
         from mnistladder.report import charts, style
@@ -50,7 +50,7 @@ def show(
     if json:
         base.print_json(description)
     else:
-        describe.say_rung(rung, description)
+        rung_screen.say_rung(rung, description)
 
 
 @app.command(epilog="Example: mnistladder layers")

@@ -11,7 +11,7 @@ from mnistladder.config.recipe import recipe
 from mnistladder.config.spec import Rung
 from mnistladder.errors import UsageError
 from mnistladder.report import tables
-from mnistladder.report.config_diff import config_lines
+from mnistladder.report.config_diff import config_lines, nearest
 from mnistladder.report.data_names import clashing, data_name
 from mnistladder.runs import leaderboard
 from mnistladder.runs.records import BoardRow
@@ -93,15 +93,10 @@ def _line(rung: Rung, done: Done) -> RungLine:
 
 def _own_line(rung: Rung, shipped: Sequence[Rung], done: Done) -> RungLine:
     """An own rung beside the shipped one that shares most lines with it."""
-    lines = Counter(config_lines(rung.config))
-    bases = {other.name: Counter(config_lines(other.config)) for other in shipped}
-    base_name = min(bases, key=lambda name: _difference(lines, bases[name]))
-    changes = [line.strip(" -") for line in lines - bases[base_name]]
+    base_name = nearest(rung, shipped)
+    old = Counter(config_lines(loading.load_rung(base_name).config))
+    changes = [line.strip(" -") for line in Counter(config_lines(rung.config)) - old]
     return {**_line(rung, done), "base": base_name, "changes": changes}
-
-
-def _difference(lines: "Counter[str]", others: "Counter[str]") -> int:
-    return ((lines - others) + (others - lines)).total()
 
 
 def _board_line(row: BoardRow, listed: set[str], done: Done) -> RungLine:

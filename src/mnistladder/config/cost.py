@@ -17,14 +17,21 @@ def multiply_adds(config: Config) -> int:
 
     Products with the zeros of the padding count too. Training costs about three times as much.
     """
-    total, shape = 0, INPUT_SHAPE
+    return sum(layer_multiply_adds(config))
+
+
+def layer_multiply_adds(config: Config) -> list[int]:
+    """Multiply-adds of each layer, as `multiply_adds` counts them."""
+    counts, shape = [], INPUT_SHAPE
     for layer, row in zip(config.model, layer_table(config.model), strict=True):
+        count = 0
         if isinstance(layer, Dense):
-            total += shape[0] * layer.out
+            count = shape[0] * layer.out
         elif isinstance(layer, Conv):
-            total += prod(row.output_shape) * layer.kernel**2 * shape[0] // layer.groups
+            count = prod(row.output_shape) * layer.kernel**2 * shape[0] // layer.groups
+        counts.append(count)
         shape = row.output_shape
-    return total
+    return counts
 
 
 def activation_bytes(config: Config) -> int:

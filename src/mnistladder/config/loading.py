@@ -40,6 +40,12 @@ def rung_of(name: str) -> str | None:
     return next((rung for rung in shipped_names() if name.startswith(f"{rung}_")), None)
 
 
+def rung_before(name: str) -> str | None:
+    """What a shipped config is compared with: the rung before, a variant's rung, or nothing."""
+    ladder = shipped_names()
+    return ladder[ladder.index(name) - 1] if name in ladder[1:] else rung_of(name)
+
+
 def own_names() -> list[str]:
     """The names that a user's own rungs may have: of YAML files in this folder, in order."""
     taken = {*shipped_names(), *variant_names()}

@@ -5,7 +5,6 @@ import io
 from collections import Counter
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnistladder import __version__
-from mnistladder.config import schedule, yaml_reader
-from mnistladder.config.loading import load_rung, shipped_names
+from mnistladder.config import schedule
+from mnistladder.config.loading import load_rung, rung_before
 from mnistladder.config.spec import Config
 from mnistladder.config.validate import recorded_config
 from mnistladder.model.shapes import LayerRow, layer_table
@@ -23,6 +22,7 @@ from mnistladder.report.config_diff import difference
 from mnistladder.report.groups import group
 from mnistladder.report.notes import notes
 from mnistladder.report.summary import Row, make_rows
+from mnistladder.report.techniques import techniques
 from mnistladder.runs.predictions import Predictions
 from mnistladder.runs.records import ResultRecord
 
@@ -145,7 +145,7 @@ def _section(
 ) -> Section:
     config = recorded_config(records[-1].config, records[-1].where)
     table = curves.table(records)
-    before = _before(row)
+    before = rung_before(row.name)
     shown = next((record for record in records if record.result_id in found), None)
     predicted = found[shown.result_id] if shown else None
     return Section(
@@ -166,22 +166,6 @@ def _section(
         confusion=predicted.confusion.tolist() if predicted else None,
         views=tuple(gallery.views(predicted, 0)) if predicted else (),
     )
-
-
-def _before(row: Row) -> str | None:
-    """The rung that a row's config is compared with: the one before, a variant's own, or none."""
-    ladder = shipped_names()
-    if row.variant_of or row.name not in ladder[1:]:
-        return row.variant_of
-    return ladder[ladder.index(row.name) - 1]
-
-
-@cache
-def techniques() -> dict[str, str]:
-    """What the technique of each shipped rung and variant is, in a short paragraph."""
-    path = FOLDER / "techniques.yaml"
-    texts: dict[str, str] = yaml_reader.parse(path.read_text(), path.name).data
-    return texts
 
 
 def png(pixels: NDArray[np.uint8]) -> str:
