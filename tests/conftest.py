@@ -1,5 +1,6 @@
 """Small real data for all tests: the first MNIST digits, written as a folder of IDX files."""
 
+import shutil
 import sys
 
 import pytest
@@ -44,6 +45,16 @@ def digits_dir(tmp_path_factory):
     ):
         for name, array in zip(names, (split.images, split.labels), strict=True):
             (folder / name).write_bytes(idx.encode_idx(array[:count]))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def without_tests(tmp_path_factory, digits_dir):
+    """The 512 training digits in a folder that has no files of test images."""
+    folder = tmp_path_factory.mktemp("data") / "digits"
+    folder.mkdir()
+    for name in datasets.FILES["train"]:
+        shutil.copy(digits_dir / name, folder)
     return folder
 
 

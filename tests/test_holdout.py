@@ -1,7 +1,6 @@
 """A holdout is a data set of its own, made of training images; the test files stay closed."""
 
 import json
-import shutil
 from contextlib import closing
 
 import numpy as np
@@ -21,16 +20,6 @@ from mnistladder.runs import leaderboard, results
 N = 128
 OF_10_000 = "4e73973603b6609ab838a64f844353521c13a1b42b7fd6ef8b730b002296298f"
 PSEUDO = small.tiny(members=2, pool="test", phases=small.phases(1, 1, pseudo_per_batch=16))
-
-
-@pytest.fixture(scope="module")
-def without_tests(tmp_path_factory, digits_dir):
-    """The 512 training digits in a folder that has no files of test images."""
-    folder = tmp_path_factory.mktemp("data") / "digits"
-    folder.mkdir()
-    for name in datasets.FILES["train"]:
-        shutil.copy(digits_dir / name, folder)
-    return folder
 
 
 @pytest.fixture

@@ -68,7 +68,7 @@ class Problem:
     message: str
 
     def __str__(self) -> str:
-        if self.file.startswith("--set"):  # the command line has no lines
+        if self.file.startswith(("--set", "--over")):  # the command line has no lines
             return f"{self.file}: {self.message}"
         return f"{self.file}:{self.line}:{self.column}: {self.message}"
 

@@ -46,12 +46,17 @@ class Options:
         return self.stack or (GPU_STACK if self.devices.are_gpus else CPU_STACK)
 
 
-def plan(rungs: list[Rung], options: Options) -> Ladder:
-    """The ladder of these rungs at all seeds. Raises UsageError, DataError, CorruptError."""
+def plan(rungs: list[Rung], options: Options, *, seed_by_seed: bool = False) -> Ladder:
+    """The ladder of these rungs at all seeds, in their order, or all rungs at a seed first.
+
+    Raises UsageError, DataError, CorruptError.
+    """
     parse_device(options.device)
     check_plan(rungs, len(options.seeds))
     source = find(options.data, options.data_dir, options.holdout)
     attempts = [Attempt(rung, seed, source) for rung in rungs for seed in options.seeds]
+    if seed_by_seed:
+        attempts.sort(key=lambda attempt: attempt.seed)
     state = survey(attempts, options.runs_dir)
     largest_stack = options.largest_stack if state.missing else 1  # stored results need no device
     return Ladder(attempts, options.runs_dir, largest_stack, state=state)

@@ -17,6 +17,7 @@ from mnistladder.cli import (
     predict,
     provenance,
     report,
+    sweep,
     train,
 )
 from mnistladder.cli.base import app, complain
@@ -37,6 +38,7 @@ __all__ = [
     "predict",
     "provenance",
     "report",
+    "sweep",
     "train",
 ]
 

@@ -2,7 +2,7 @@
 
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,42 +52,60 @@ def climb(rungs: list[Rung], options: Options) -> None:
     """Trains what is missing and prints each result; the first failure decides the exit code."""
     watch.check_log(options.log)
     ladder = training.plan(rungs, options)
-    outcomes = []
-    for outcome in _outcomes(ladder, options):
-        outcomes.append(outcome)
+    decided = list[Outcome]()
+    for outcome in outcomes(ladder, options):
+        decided.append(outcome)
         if isinstance(outcome, Failure):
-            base.complain(_failure_line(outcome))
+            base.complain(failure_line(outcome))
         elif not options.json:
             base.say(_result_line(outcome))
-    outcomes.sort(key=lambda outcome: ladder.attempts.index(outcome.attempt))
+    decided.sort(key=lambda outcome: ladder.attempts.index(outcome.attempt))
     if options.json:
-        base.print_json([_as_json(outcome) for outcome in outcomes if isinstance(outcome, Success)])
+        base.print_json([_as_json(outcome) for outcome in decided if isinstance(outcome, Success)])
     elif len(rungs) > 1:
-        _print_results(outcomes)
-    for outcome in outcomes:
+        _print_results(decided)
+    for outcome in decided:
         if isinstance(outcome, Failure):
             raise typer.Exit(outcome.exit_code)
 
 
-def _outcomes(ladder: Ladder, options: Options) -> Iterator[Outcome]:
-    """A ladder's outcomes, with progress on stderr; after an interruption, how to go on."""
+def _go_on(event: Event) -> None:
+    """Ends no climb."""
+
+
+def outcomes(
+    ladder: Ladder, options: Options, check: Callable[[Event], None] = _go_on
+) -> Iterator[Outcome]:
+    """A ladder's outcomes, with progress on stderr; after an interruption, how to go on.
+
+    `check` sees each event after the progress does, and may end the climb by an exception.
+    """
     if not ladder.missing:
         yield from training.outcomes(ladder, options, _print_notice)
         return
     jobs = training.worker_count(ladder, options)
     watcher = watch.Watcher(ladder, jobs, options.quiet, options.log)
+
+    def emit(event: Event) -> None:
+        watcher(event)
+        check(event)
+
     try:
         with closing(watcher):
-            for outcome in training.outcomes(ladder, options, watcher):
+            for outcome in training.outcomes(ladder, options, emit):
                 watcher.decided(outcome)
                 yield outcome
     except (KeyboardInterrupt, Terminated) as error:
-        command = shlex.join(["mnistladder", *sys.argv[1:]])
         by, code = "", int(ExitCode.INTERRUPTED)
         if isinstance(error, Terminated):
             by, code = f" by {error.name}", error.exit_code
-        base.complain(f"stopped{by}; every finished epoch is kept. To go on: {command}")
+        base.complain(f"stopped{by}; every finished epoch is kept. To go on: {this_command()}")
         raise typer.Exit(code) from None
+
+
+def this_command() -> str:
+    """The command as the user gave it."""
+    return shlex.join(["mnistladder", *sys.argv[1:]])
 
 
 def _print_notice(event: Event) -> None:
@@ -104,15 +122,15 @@ def again(
     stacked = {stage.key for stage, was in zip(attempt.stages, before.stacked, strict=False) if was}
     options = Options(runs_dir=folder, device=device, jobs=jobs, quiet=quiet)
     ladder = Ladder([attempt], folder, options.largest_stack, stacked)
-    for outcome in _outcomes(ladder, options):
+    for outcome in outcomes(ladder, options):
         if isinstance(outcome, Success):
             return outcome.record
-        base.complain(_failure_line(outcome))
+        base.complain(failure_line(outcome))
         raise typer.Exit(outcome.exit_code)
     raise AssertionError("a ladder of one attempt has one outcome")
 
 
-def _failure_line(outcome: Failure) -> str:
+def failure_line(outcome: Failure) -> str:
     return f"{outcome.attempt.label}: no result: {outcome.text}"
 
 

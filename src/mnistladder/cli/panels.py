@@ -5,7 +5,7 @@ from typing import Any
 from typer.core import TyperCommand, TyperGroup
 
 PANELS = {
-    "Train": ("new", "import-data", "run", "ladder"),
+    "Train": ("new", "import-data", "run", "ladder", "sweep", "ablate"),
     "Look": ("list", "show", "layers", "explain", "data", "report", "leaderboard"),
     "Compare": ("compare", "errors", "gallery"),
     "Use": ("predict", "export"),

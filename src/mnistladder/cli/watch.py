@@ -47,12 +47,18 @@ class Watcher:
 
 
 def _stage_names(ladder: Ladder) -> dict[str, str]:
-    """A name for each stage: the first rung that needs it, and the network's seed."""
+    """A name for each stage: the first rung that needs it, and the network's seed.
+
+    Overrides are part of it where several rungs have the same name.
+    """
     names: dict[str, str] = {}
+    rungs = [attempt.rung for attempt in ladder.attempts]
+    has_changes = len({rung.label for rung in rungs}) > len({rung.name for rung in rungs})
     for attempt in ladder.attempts:
         for number, level in enumerate(attempt.levels):
             for stage in level:
                 after = f" stage {number + 1}" if number else ""
-                name = f"{attempt.rung.name} network {stage.seed}{after}"
+                rung = attempt.rung.label if has_changes else attempt.rung.name
+                name = f"{rung} network {stage.seed}{after}"
                 names.setdefault(stage.key, name)
     return names

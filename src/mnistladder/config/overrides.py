@@ -1,4 +1,7 @@
-"""Overrides of a config from the command line: `--set key.path=value`."""
+"""Overrides of a config from the command line: `--set key.path=value`.
+
+`model.dropout=null` leaves out all layers of that name.
+"""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -37,7 +40,12 @@ def apply(doc: Document, overrides: Sequence[str]) -> dict[KeyPath, Document]:
 
 
 def _written(path: KeyPath, doc: Document, origins: Iterable[KeyPath]) -> list[KeyPath]:
-    """The path, and the tables on the way to it that neither the file nor an override has."""
+    """The path, and the tables on the way to it that neither the file nor an override has.
+
+    Of layers that are left out, the model: those after them have other indices than in the file.
+    """
+    if _is_layer_name(path):
+        return [path[:-1]]
     known = {*doc.values, *origins}
     tables = [path[:length] for length in range(1, len(path))]
     return [path, *(table for table in tables if table not in known)]
@@ -54,10 +62,32 @@ def _assign(data: Any, path: KeyPath, value: Any) -> str | None:
             known = [*here, *_default_keys(path[:depth])]
             return f"{_name(path[:depth])} has no `{key}`{did_you_mean(str(key), known)}"
         here = here[key]
+    if _is_layer_name(path) and isinstance(here, list) and value is None:
+        return _leave_out(here, path[-1])
     if reason := _no_place(here, path[:-1], path[-1]):
         return reason
     here[path[-1]] = value
     return None
+
+
+def _is_layer_name(path: KeyPath) -> bool:
+    return path[:-1] == ("model",) and isinstance(path[-1], str)
+
+
+def _leave_out(model: list[Any], name: str | int) -> str | None:
+    """Takes all layers of that name out of the list; if it has none, says so."""
+    kept = [layer for layer in model if _layer_name(layer) != name]
+    if len(kept) == len(model):
+        known = [known for layer in model if (known := _layer_name(layer))]
+        return f"`model` has no layer `{name}`{did_you_mean(str(name), known)}"
+    model[:] = kept
+    return None
+
+
+def _layer_name(layer: Any) -> str | None:
+    """The name of a layer as YAML writes it, alone or with its keys; None if it is no layer."""
+    name = next(iter(layer), None) if isinstance(layer, dict) else layer
+    return name if isinstance(name, str) else None
 
 
 def _default_keys(path: KeyPath) -> list[str]:

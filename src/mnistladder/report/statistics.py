@@ -172,6 +172,11 @@ def _power(n: int, difference: float, variances: Sequence[float]) -> float:
     return float(1 - special.nctdtr(df, shift, limit) + special.nctdtr(df, shift, -limit))
 
 
+def bonferroni(p_values: Sequence[float]) -> list[float]:
+    """Each p times their number."""
+    return [min(1.0, len(p_values) * p) for p in p_values]
+
+
 def holm(p_values: Sequence[float]) -> list[float]:
     """Holm's adjusted p values, in the order given."""
     adjusted, largest = [1.0] * len(p_values), 0.0

@@ -126,11 +126,11 @@ def _row(results: list[BoardRow], clashes: frozenset[str]) -> Row:
         errors=tuple(errors),
         dead_classes=tuple(record.dead_classes for record in results),
         errors_mean=float(np.mean(errors)),
-        errors_sd=_deviation(errors),
-        errors_interval=_interval(errors, last.test_images),
+        errors_sd=deviation(errors),
+        errors_interval=errors_interval(errors, last.test_images),
         uncontested_mean=_uncontested(results),
         accuracy_mean=round(float(np.mean(accuracies)), 6),
-        accuracy_sd=_deviation(accuracies),
+        accuracy_sd=deviation(accuracies),
         published_accuracy=None if last.overrides else last.published_accuracy,
         published_remark=None if last.overrides else last.published_remark,
         train_s_mean=round(float(np.mean([record.train_s for record in results])), 3),
@@ -157,11 +157,13 @@ def label(record: BoardRow, clashes: frozenset[str]) -> str:
     return " ".join([record.rung, *record.overrides, *marks])
 
 
-def _deviation(values: Sequence[float]) -> float | None:
+def deviation(values: Sequence[float]) -> float | None:
+    """The standard deviation of one seed; None for a single one."""
     return round(float(np.std(values, ddof=1)), 6) if len(values) > 1 else None
 
 
-def _interval(errors: list[int], images: int) -> Interval:
+def errors_interval(errors: Sequence[int], images: int) -> Interval:
+    """Of the mean over seeds: Student's, or for a single seed the exact binomial one."""
     if len(errors) > 1:
         low, high = statistics.mean_interval(errors)
         return max(low, 0.0), high

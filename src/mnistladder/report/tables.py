@@ -69,7 +69,7 @@ def _epochs(row: Row) -> str:
 
 
 def _errors(row: Row) -> str:
-    return _number(row.errors_mean, row.errors_sd, 1 if row.n > 1 else 0) + _of(row)
+    return mean_text(row.errors_mean, row.errors_sd, 1 if row.n > 1 else 0) + _of(row)
 
 
 def _errors_interval(row: Row) -> str:
@@ -81,7 +81,7 @@ def _uncontested(row: Row) -> str:
 
 
 def _accuracy(row: Row) -> str:
-    return _number(row.accuracy_mean, row.accuracy_sd, 3 if row.n > 1 else 2)
+    return mean_text(row.accuracy_mean, row.accuracy_sd, 3 if row.n > 1 else 2)
 
 
 def _published(row: Row) -> str:
@@ -126,7 +126,7 @@ COLUMNS = (
 
 def _short_errors(row: Row) -> str:
     digits = 0 if row.errors_mean >= 100 or row.n == 1 else 1
-    return _number(row.errors_mean, row.errors_sd, digits) + ("*" if _of(row) else "")
+    return mean_text(row.errors_mean, row.errors_sd, digits) + ("*" if _of(row) else "")
 
 
 def _short_step(row: Row) -> str:
@@ -195,7 +195,8 @@ def times(members: int, text: str) -> str:
     return f"{members} x {text}" if members > 1 else text
 
 
-def _number(mean: float, deviation: float | None, digits: int) -> str:
+def mean_text(mean: float, deviation: float | None, digits: int) -> str:
+    """A mean over seeds, and their standard deviation if there are several."""
     spread = "" if deviation is None else f" ± {deviation:.{digits}f}"
     return f"{mean:.{digits}f}{spread}"
 
