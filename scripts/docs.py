@@ -88,7 +88,7 @@ def optimizer_table() -> str:
             for key, field in section.model_fields.items()
             if key not in ("name", "no_decay")
         ]
-        source = (section.__doc__ or "").rstrip(".")
+        source = (section.__doc__ or "").partition("\n")[0].rstrip(".")
         lines.append(f"| `{name}` | {source} | {', '.join(keys)} |")
     return "\n".join(lines) + "\n"
 

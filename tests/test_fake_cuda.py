@@ -73,6 +73,7 @@ def test_every_rung_trains_on_the_device_and_never_waits(cuda, name, count):
 
 OPTIMIZERS = [kind() for kind in spec.OPTIMIZERS.values()]
 OPTIMIZERS += [spec.Sgd(momentum=0.9, nesterov=True, weight_decay=1e-4)]
+OPTIMIZERS += [spec.Muon(last_layer=True, no_decay=("bias",))]
 OPTIMIZERS += [spec.AdamW(no_decay=("bias", "norm")), spec.RmsProp(momentum=0.9, centered=True)]
 
 

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from mnistladder.config.loading import load_rung, shipped_names
-from mnistladder.config.spec import Adadelta, Adam, AdamW, Average, RmsProp, Sgd
+from mnistladder.config.spec import Adadelta, Adam, AdamW, Average, Muon, RmsProp, Sgd
 from mnistladder.engine import stacking
 from mnistladder.engine.devices import make_deterministic
 from mnistladder.engine.tensors import Images, load_digits
@@ -132,6 +132,8 @@ PLANS = {
     "rmsprop": small.tiny(optimizer=RmsProp(momentum=0.9, centered=True)),
     "adadelta": small.tiny(optimizer=Adadelta(weight_decay=0.01)),
     "no decay": small.tiny(optimizer=AdamW(weight_decay=0.1, no_decay=["bias", "norm"])),
+    "muon": small.tiny(optimizer=Muon(last_layer=True)),
+    "muon, no decay": small.tiny(optimizer=Muon(no_decay=["bias", "norm"]), precision="bfloat16"),
     "average": small.tiny(average=Average(decay=0.7, every=3)),
     "rung 9 adadelta": load_rung("model09_dropout", ["optimizer={name: adadelta}"]).config,
     "rung 9 rmsprop": load_rung("model09_dropout", ["optimizer={name: rmsprop}"]).config,

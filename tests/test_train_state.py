@@ -5,7 +5,7 @@ import small
 import torch
 from safetensors import torch as safetensors
 
-from mnistladder.config.spec import Adadelta, Adam, RmsProp, Sgd
+from mnistladder.config.spec import Adadelta, Adam, Muon, RmsProp, Sgd
 from mnistladder.engine import stacking
 from mnistladder.engine.train_state import TrainState, hash_weights
 from mnistladder.errors import CorruptError
@@ -59,6 +59,7 @@ def step(state):
         Sgd(),
         RmsProp(momentum=0.9, centered=True),
         Adadelta(),
+        Muon(last_layer=True),
         Adam(weight_decay=0.1, no_decay=["bias"]),
     ],
     ids=str,

@@ -12,7 +12,7 @@ import torch
 from safetensors import torch as safetensors
 from torch import nn
 
-from mnistladder.config.spec import Adadelta, Adam, AdamW, Phase, RmsProp, Sgd
+from mnistladder.config.spec import Adadelta, Adam, AdamW, Muon, Phase, RmsProp, Sgd
 from mnistladder.data import datasets, idx
 from mnistladder.engine import evaluate
 from mnistladder.engine.devices import make_deterministic
@@ -35,6 +35,7 @@ OPTIMIZERS = [
     Sgd(momentum=0.9, nesterov=True),
     RmsProp(),
     Adadelta(),
+    Muon(no_decay=["bias"]),
     AdamW(weight_decay=0.1, no_decay=["bias", "norm"]),
 ]
 

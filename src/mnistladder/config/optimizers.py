@@ -134,3 +134,37 @@ class Adadelta(OptimizerSection):
         return optim.Adadelta(
             weights, rho=self.rho, eps=self.eps, weight_decay=self.weight_decay, foreach=False
         )
+
+
+class Muon(OptimizerSection):
+    """Muon (Jordan et al., 2024), which makes each step of a matrix orthogonal; AdamW for others.
+
+    The matrices are the weights of dense layers and the filters of convolutions.
+    """
+
+    name: Literal["muon"] = "muon"
+    weight_decay: Decay = Field(0.1, description="shrinks the weights directly")
+    momentum: float = Field(0.95, ge=0, lt=1)
+    nesterov: bool = True
+    last_layer: bool = Field(
+        False, description="whether the weights of the last layer are Muon's too, not AdamW's"
+    )
+    adam_lr_ratio: float = Field(
+        0.1, gt=0, le=1_000, description="AdamW's learning rate, as a multiple of Muon's"
+    )
+    beta1: float = Field(0.9, ge=0, lt=1, description="of AdamW")
+    beta2: float = Field(0.999, ge=0, lt=1, description="of AdamW")
+    eps: float = Field(1e-8, gt=0, le=1, description="of AdamW")
+
+    def build(self, weights: Sequence["nn.Parameter"]) -> "optim.Optimizer":
+        from mnistladder.model.muon import Muon as Orthogonalizing
+
+        return Orthogonalizing(
+            weights,
+            weight_decay=self.weight_decay,
+            momentum=self.momentum,
+            nesterov=self.nesterov,
+            adam_lr_ratio=self.adam_lr_ratio,
+            betas=(self.beta1, self.beta2),
+            eps=self.eps,
+        )

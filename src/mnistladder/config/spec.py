@@ -11,7 +11,15 @@ from typing import Annotated, Literal, get_args
 from pydantic import AfterValidator, Discriminator, Field, InstanceOf, Tag
 
 from mnistladder.config.base import Section
-from mnistladder.config.optimizers import Adadelta, Adam, AdamW, OptimizerSection, RmsProp, Sgd
+from mnistladder.config.optimizers import (
+    Adadelta,
+    Adam,
+    AdamW,
+    Muon,
+    OptimizerSection,
+    RmsProp,
+    Sgd,
+)
 from mnistladder.errors import one_line
 from mnistladder.model.layers import Layer
 from mnistladder.model.shapes import layer_table
@@ -111,7 +119,7 @@ class Average(Section):
 
 
 Optimizer = Annotated[
-    Adam | AdamW | Sgd | RmsProp | Adadelta,
+    Adam | AdamW | Sgd | RmsProp | Adadelta | Muon,
     Field(discriminator="name"),
 ]
 OPTIMIZERS: dict[str, type[OptimizerSection]] = {

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mnistladder.config import spec
-from mnistladder.config.optimizers import OptimizerSection, ParameterKind
+from mnistladder.config.optimizers import Muon, OptimizerSection, ParameterKind
 from mnistladder.engine.joined_weights import JoinedWeights
 from mnistladder.task import CLASSES, LEAST_PROBABILITY
 
@@ -59,10 +59,12 @@ def mean_losses(loss: Loss, logits: Tensor, labels: Tensor, networks: int) -> Te
     return rows.view(-1, networks).mean(0, dtype=torch.float64).float()
 
 
-def make_optimizer(config: spec.Config, weights: JoinedWeights) -> torch.optim.Optimizer:
+def make_optimizer(
+    config: spec.Config, weights: JoinedWeights, networks: int = 1
+) -> torch.optim.Optimizer:
     """The config's optimizer, one parameter group for each segment of the weights.
 
-    Learning rates come step by step.
+    The weights are those of so many stacked networks. Learning rates come step by step.
     """
     first, *others = weights.segments
     optimizer = config.optimizer.build([first])
@@ -71,6 +73,8 @@ def make_optimizer(config: spec.Config, weights: JoinedWeights) -> torch.optim.O
     for group, decays in zip(optimizer.param_groups, weights.decays, strict=True):
         if not decays:
             group["weight_decay"] = 0.0
+    if weights.matrices:
+        optimizer.param_groups[0]["matrices"] = weights.matrix_places(networks)
     return optimizer
 
 
@@ -81,6 +85,17 @@ def moment_kinds(section: OptimizerSection) -> frozenset[str]:
     optimizer = section.build([probe])
     optimizer.step()
     return frozenset(kind for kind, value in optimizer.state[probe].items() if value is not None)
+
+
+def matrices(built: nn.Module, optimizer: OptimizerSection) -> set[nn.Parameter]:
+    """The network's parameters that the optimizer treats as matrices: dense layers, convolutions.
+
+    The last such layer gives the classes; an optimizer may leave it out.
+    """
+    if not isinstance(optimizer, Muon):
+        return set()
+    found = [parameter for parameter in built.parameters() if parameter.dim() > 1]
+    return set(found if optimizer.last_layer else found[:-1])
 
 
 def without_decay(built: nn.Module, kinds: Collection[ParameterKind]) -> set[nn.Parameter]:

@@ -29,7 +29,7 @@ def join(config: Config, states: Sequence[TrainState]) -> TrainState:
         return states[0]
     device = states[0].weights.device
     built = network.build_stacked(config.model, len(states), device).to_empty(device=device)
-    stack = TrainState.of(config, built)
+    stack = TrainState.of(config, built, len(states))
     for value in built.state_dict().values():
         value.zero_()  # what belongs to no network
     own = [state.moments() for state in states]

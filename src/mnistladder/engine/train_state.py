@@ -50,11 +50,11 @@ class TrainState:
         return cls.of(config, network.build(config.model, seed, statistics).to(device))
 
     @classmethod
-    def of(cls, config: Config, built: nn.Module) -> "TrainState":
-        """The network with its weights joined, and the config's optimizer and precision."""
+    def of(cls, config: Config, built: nn.Module, networks: int = 1) -> "TrainState":
+        """The network, or so many stacked ones, with its weights joined; what the config says."""
         exempt = optim.without_decay(built, config.optimizer.no_decay)
-        joined = join_weights(built, exempt)
-        optimizer = optim.make_optimizer(config, joined)
+        joined = join_weights(built, exempt, optim.matrices(built, config.optimizer))
+        optimizer = optim.make_optimizer(config, joined, networks)
         average = WeightAverage.of(config.average, joined, built) if config.average else None
         precision = getattr(torch, config.precision)
         kinds = optim.moment_kinds(config.optimizer)
