@@ -1,13 +1,22 @@
 """Commands about configs: `list`, `show`, `layers`, `validate`, `schema`, `new`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from mnistladder.cli import base
 from mnistladder.cli.base import app
 from mnistladder.errors import ExitCode, UsageError
+
+if TYPE_CHECKING:
+    from mnistladder.config.spec import Rung
+
+ChartKind = Literal["network", "plan"]
+Chart = Annotated[
+    ChartKind,
+    typer.Option("--chart", help="What --figure draws: the network, or the learning rates."),
+]
 
 
 @app.command(name="list", epilog="Example: mnistladder list --json")
@@ -31,6 +40,7 @@ def show(
     config: base.ConfigReference,
     overrides: base.Overrides = None,
     figure: base.FigureFile = None,
+    chart: Chart = "network",
     force: base.Force = False,
     runs_dir: base.RunsDir = base.RUNS,
     json: base.AsJson = False,
@@ -42,15 +52,25 @@ def show(
     rung = naming.rung(config, overrides, runs_dir)
     description = rung_report.about(rung, runs_dir)
     if figure:
-        from mnistladder.config import schedule
-        from mnistladder.report import charts, style
-
-        style.check(figure, force)
-        style.save(charts.plan(schedule.epochs(rung.config), rung.label), figure, force)
+        _draw(rung, chart, figure, force)
     if json:
         base.print_json(description)
     else:
         rung_screen.say_rung(rung, description)
+
+
+def _draw(rung: "Rung", chart: ChartKind, path: Path, force: bool) -> None:
+    from mnistladder.config import schedule
+    from mnistladder.report import charts, network_chart, style
+
+    style.check(path, force)
+    config = rung.config
+    if chart == "plan":
+        drawn = charts.plan(schedule.epochs(config), rung.label)
+    else:
+        title = f"{rung.label}: {config.title}"
+        drawn = network_chart.network(network_chart.blocks(config), title, config.members)
+    style.save(drawn, path, force)
 
 
 @app.command(epilog="Example: mnistladder layers")
