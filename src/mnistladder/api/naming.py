@@ -25,6 +25,11 @@ OVERRIDE = re.compile(r" (?=[\w.]+=)")  # begins in a label
 
 Tell = Callable[[str], None]
 
+
+class NoResultError(UsageError):
+    """A rung or a result that a folder does not have."""
+
+
 ID = re.compile(r"[0-9a-f]{4,}")  # or the beginning of one
 
 
@@ -100,7 +105,7 @@ def result(
     _check_whole(stored, reference)
     where = " ".join([f"with seed {seed}", *words(holdout)])
     options = [*_holdout_option(holdout), *(["--seed", str(seed)] if seed else [])]
-    raise UsageError(
+    raise NoResultError(
         f"{_label(name, changes, runs_dir)}: no result {where} in {runs_dir}; get it: "
         f"{run_command(name, changes, runs_dir, options)}"
     )
@@ -156,7 +161,7 @@ def _label(name: str, changes: Sequence[str], runs_dir: Path) -> str:
     except UsageError:
         if ID.fullmatch(name):
             where = f"no such result in {runs_dir}; `mnistladder leaderboard` shows all"
-            raise UsageError(f"{name}: {where}") from None
+            raise NoResultError(f"{name}: {where}") from None
         raise
     return loading.load_rung(name, changes).label
 

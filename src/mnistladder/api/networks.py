@@ -1,12 +1,13 @@
 """A result's trained networks for a program: pixels in, probabilities out."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mnistladder import environment
-from mnistladder.api import naming
+from mnistladder.api import locating
 from mnistladder.api.references import Changes, Folder, overrides, runs_folder
 from mnistladder.errors import UsageError
 from mnistladder.runs.records import ResultRecord
@@ -55,23 +56,24 @@ def load(
 ) -> Networks:
     """The trained networks of a result, or of a rung's result with that seed.
 
-    Raises UsageError where they are not stored, ConfigError, CorruptError, ResourceError.
+    Where no such result is stored, the package's own is taken, if it has one. Raises UsageError
+    where the networks are not stored, ConfigError, CorruptError, ResourceError.
     """
     folder = runs_folder(runs_dir)
     if isinstance(result, ResultRecord):
-        return networks(result, StageStore(folder), device)
+        return networks(result, folder, device)
     changes = overrides(set)
-    record = naming.result(str(result), folder, seed, changes, holdout=holdout)
-    return networks(record, StageStore(folder), device)
+    record, runs = locating.locate(str(result), folder, seed, changes, holdout=holdout)
+    return networks(record, runs, device)
 
 
-def networks(record: ResultRecord, store: StageStore, device: str) -> Networks:
+def networks(record: ResultRecord, runs: Path, device: str) -> Networks:
     """The stored networks of a result. Raises UsageError, CorruptError, ResourceError."""
     from mnistladder.engine import devices
     from mnistladder.runs import ensembles
 
     where = devices.choose(environment.parse_device(device))
-    return Networks(record, ensembles.load(record, store, where))
+    return Networks(record, ensembles.load(record, StageStore(runs), where))
 
 
 def _checked(pixels: NDArray[np.generic]) -> NDArray[np.uint8]:

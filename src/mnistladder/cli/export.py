@@ -8,12 +8,12 @@ from typing import Annotated
 import typer
 
 from mnistladder import outputs
-from mnistladder.api import naming
+from mnistladder.api import locating
 from mnistladder.cli import base, sources
 from mnistladder.cli.base import app
 from mnistladder.data.datasets import Source
 from mnistladder.errors import ExitCode
-from mnistladder.runs import predictions
+from mnistladder.runs import predictions, ready
 from mnistladder.runs.records import ResultRecord
 from mnistladder.runs.stage_store import StageStore
 
@@ -63,11 +63,14 @@ def export(
 
     Exit code 1, and no file: it says something else than the stored networks.
     """
-    record = naming.result(result, runs_dir, seed, overrides, holdout=holdout, tell=base.complain)
+    record, runs = locating.locate(
+        result, runs_dir, seed, overrides, holdout=holdout, tell=base.complain
+    )
     path = output or Path(f"{record.rung}-seed{record.seed}.{to.value}")
     outputs.check(path, force)
-    source, store = sources.source_of(record, data_dir), StageStore(runs_dir)
-    store.need(record.member_keys, record)
+    source, store = sources.source_of(record, data_dir), StageStore(runs)
+    if not ready.has(runs, record):
+        store.need(record.member_keys, record)
     exported, content = _made(record, store, source, to)
     if changed := exported.predictions - exported.same_predictions:
         base.complain(
@@ -96,14 +99,14 @@ def _made(
     """
     import torch
 
-    from mnistladder.engine import devices, evaluate, export
+    from mnistladder.engine import devices, export
     from mnistladder.runs import ensembles
 
     devices.make_thread_deterministic()
     networks = ensembles.load(record, store, torch.device("cpu"))
     content = export.WRITERS[kind.value](networks, record.plain())
     found = export.probabilities(content, kind.value, source.load().test.images)
-    changed, largest = evaluate.difference(found, predictions.averaged(record, store))
+    changed, largest = predictions.difference(found, record, store)
     exported = Exported(
         bytes=len(content),
         kind=kind.value,

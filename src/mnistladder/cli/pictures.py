@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mnistladder.api import naming
+from mnistladder.api import locating
 from mnistladder.cli import base, sources
 from mnistladder.cli.base import app
 from mnistladder.errors import UsageError
@@ -40,8 +40,10 @@ def gallery(
     from mnistladder.report import digit_sheets, gallery, style
     from mnistladder.runs import predictions
 
-    record = naming.result(result, runs_dir, seed, overrides, holdout=holdout, tell=base.complain)
-    found = predictions.load(record, runs_dir, sources.source_of(record, data_dir))
+    record, runs = locating.locate(
+        result, runs_dir, seed, overrides, holdout=holdout, tell=base.complain
+    )
+    found = predictions.load(record, runs, sources.source_of(record, data_dir))
     held_out = f"-holdout-{record.data.holdout}" if record.data.holdout else ""
     folder = folder or Path(f"{record.rung}{held_out}-seed-{record.seed}-gallery")
     views = gallery.views(found, picks)
@@ -104,18 +106,20 @@ def errors(
     from mnistladder.report import difficulty, gallery
     from mnistladder.runs import predictions
 
-    record = naming.result(result, runs_dir, seed, overrides, holdout=holdout, tell=base.complain)
+    record, runs = locating.locate(
+        result, runs_dir, seed, overrides, holdout=holdout, tell=base.complain
+    )
     other = (
-        naming.result(versus, runs_dir, seed, holdout=record.data.holdout, tell=naming.quietly)
+        locating.locate(versus, runs_dir, seed, holdout=record.data.holdout).record
         if versus
         else None
     )
-    said = predictions.load(record, runs_dir, sources.source_of(record, data_dir))
+    said = predictions.load(record, runs, sources.source_of(record, data_dir))
     pictures = gallery.every_error(said)
     if other:
         _check_comparable(record, other)
         pictures = tuple(p for p in pictures if p.id not in other.wrong_images)
-    ladder = difficulty.measure(results.stored_results(runs_dir).records, record.data.sha256)
+    ladder = difficulty.measure(results.stored_results(runs).records, record.data.sha256)
     errors = Errors(record, pictures, ladder, said.confusion.tolist(), other)
     if figure:
         _save_sheet(errors, figure, force)

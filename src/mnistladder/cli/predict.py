@@ -11,23 +11,29 @@ from rich.console import Console
 from rich.text import Text
 
 from mnistladder import outputs
-from mnistladder.api import naming, networks
+from mnistladder.api import locating, networks
 from mnistladder.cli import base
 from mnistladder.cli.base import app
 from mnistladder.errors import DataError, ExitCode, UsageError, one_line
 from mnistladder.report.gallery import percent
+from mnistladder.runs import ready, results
 from mnistladder.runs.records import ResultRecord
 from mnistladder.runs.stage_store import StageStore
 
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp")
 SHADES = " .:-=+*#%@"
 TOP = 3
 IN_A_ROW = 10  # digits of the figure
 
 
 Images = Annotated[
-    list[Path],
+    list[str],
     typer.Argument(
-        metavar="IMAGE", help="Image files (PNG, JPEG, WebP, GIF, BMP).", show_default=False
+        metavar="[RESULT] IMAGE...",
+        help="A rung's number or name, a config file, a result's id or a record's path, unless the "
+        "best ready network is to answer; then image files (PNG, JPEG, WebP, GIF, BMP).",
+        autocompletion=base.complete_rungs,
+        show_default=False,
     ),
 ]
 Show = Annotated[bool, typer.Option("--show", help="Draw what the network saw.")]
@@ -52,10 +58,9 @@ class Seen(NamedTuple):
         return one_line(self.image) + which
 
 
-@app.command(epilog="Example: mnistladder predict model09_dropout photo.jpg --show")
+@app.command(epilog="Examples: mnistladder predict photo.jpg    mnistladder predict 9 a.png --show")
 def predict(
-    result: base.ResultReference,
-    images: Images,
+    words: Images,
     show: Show = False,
     figure: SeenFile = None,
     force: base.Force = False,
@@ -73,16 +78,18 @@ def predict(
     each has its own line, from left to right.
     Exit code 3: some could not be read, or show no clear digit; the others are predicted.
     """
+    result, images = _parted(words)
     if show and json:
         raise UsageError("--show draws for people, --json prints for programs: give one of them")
     if figure and figure.suffix.lower() != ".png":
         raise UsageError(f"{figure}: what the network saw is written as .png")
     if figure:
         outputs.check(figure, force)
-    record = naming.result(result, runs_dir, seed, overrides, holdout=holdout, tell=base.complain)
-    StageStore(runs_dir).need(record.member_keys, record)
+    record, runs = _chosen(result, runs_dir, seed, overrides, holdout)
+    if not ready.has(runs, record):
+        StageStore(runs).need(record.member_keys, record)
     seen, unread = _read(images)
-    rows = _rows(seen, _probabilities(record, runs_dir, seen, device))
+    rows = _rows(seen, _probabilities(record, runs, seen, device))
     if figure and seen:
         outputs.write(figure, _side_by_side(seen), force)
     if json:
@@ -93,6 +100,34 @@ def predict(
         _draw(seen)
     if unread:
         raise typer.Exit(ExitCode.DATA)
+
+
+def _parted(words: list[str]) -> tuple[str | None, list[Path]]:
+    """The result, if the first word names one, and the images. Raises UsageError without images.
+
+    The first word is an image if it is a file, or ends as one; a config or a record is none.
+    """
+    first = Path(words[0])
+    is_config = first.suffix.lower() in (".yaml", ".yml", ".json")
+    is_image = first.suffix.lower() in SUFFIXES or first.is_file()
+    if is_image and not is_config:
+        return None, [Path(word) for word in words]
+    if len(words) == 1:
+        raise UsageError(f"{words[0]}: name the image files after it, such as photo.jpg")
+    return words[0], [Path(word) for word in words[1:]]
+
+
+def _chosen(
+    name: str | None, runs_dir: Path, seed: int, overrides: list[str] | None, holdout: int | None
+) -> locating.Located:
+    """The result that is to answer: the one that is named, or the best of the package."""
+    if name is not None:
+        return locating.locate(name, runs_dir, seed, overrides, holdout=holdout, tell=base.complain)
+    record = ready.best(results.stored_results(ready.FOLDER).records)
+    if record is None:
+        raise UsageError("no ready networks here; name a rung, such as model09_dropout")
+    base.complain(f"answered by the ready networks of {record.label}: {record.errors} test errors")
+    return locating.Located(record, ready.FOLDER)
 
 
 def _read(paths: list[Path]) -> tuple[list[Seen], int]:
@@ -121,7 +156,7 @@ def _probabilities(
     from mnistladder.engine import devices
 
     devices.make_deterministic()
-    loaded = networks.networks(record, StageStore(runs), device)
+    loaded = networks.networks(record, runs, device)
     return loaded(np.array([digit.pixels for digit in seen]))
 
 

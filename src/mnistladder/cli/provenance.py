@@ -6,11 +6,9 @@ from typing import Annotated
 
 import typer
 
-from mnistladder import environment
-from mnistladder.api import naming
-from mnistladder.cli import base, sources
+from mnistladder.api import locating, naming
+from mnistladder.cli import base, sources, verification
 from mnistladder.cli.base import app
-from mnistladder.data.datasets import Source
 from mnistladder.errors import CorruptError, ExitCode, UsageError, UserError
 from mnistladder.ladder import provenance
 from mnistladder.ladder.attempts import Attempt
@@ -18,22 +16,6 @@ from mnistladder.ladder.provenance import Difference, NetworkCheck, Trace
 from mnistladder.runs import results
 from mnistladder.runs.records import ResultRecord
 from mnistladder.runs.stage_store import StageStore
-
-
-@dataclass(frozen=True)
-class Verified:
-    """What evaluating a result's networks anew showed."""
-
-    result_id: str
-    rung: str
-    overrides: tuple[str, ...]
-    seed: int
-    networks: int
-    predictions: int
-    changed_predictions: int
-    largest_change: float  # of a probability
-    wrong_fields: list[str]
-    verified: bool
 
 
 @dataclass(frozen=True)
@@ -71,18 +53,12 @@ def verify(
     """
     if all_ == bool(result):
         raise UsageError("verify: name one result, or give --all")
-    stored, damaged = (
-        results.stored_results(runs_dir, base.complain)
-        if all_
-        else results.Stored(
-            [
-                naming.result(
-                    str(result), runs_dir, seed, overrides, holdout=holdout, tell=base.complain
-                )
-            ],
-            {},
-        )
-    )
+    if all_:
+        stored, damaged = results.stored_results(runs_dir, base.complain)
+    else:
+        name, tell = str(result), base.complain
+        found = locating.locate(name, runs_dir, seed, overrides, holdout=holdout, tell=tell)
+        stored, damaged, runs_dir = [found.record], {}, found.runs
     wanted = results.on_holdout(stored, holdout)
     if not wanted and not damaged:
         raise UsageError(f"{runs_dir}: no results there to verify")
@@ -90,7 +66,8 @@ def verify(
     rows, worst = [], ExitCode.CORRUPT if damaged else ExitCode.OK
     for record in wanted:
         try:
-            row = _verify(record, sources.source_of(record, data_dir), runs_dir, device, known)
+            source = sources.source_of(record, data_dir)
+            row = verification.verified(record, source, runs_dir, device, known)
         except UserError as error:
             base.complain(f"{record.label}: not verified: {error}")
             worst = max(worst, error.exit_code)
@@ -98,57 +75,10 @@ def verify(
         rows.append(row)
         worst = worst if row.verified else max(worst, ExitCode.FAILED)
         if not json:
-            base.say(_verdict(record.label, row))
+            base.say(verification.verdict(record.label, row))
     if json:
         base.print_json([asdict(row) for row in rows])
     raise typer.Exit(worst)
-
-
-def _verify(
-    record: ResultRecord, source: Source, runs: Path, device: str, known: dict[str, NetworkCheck]
-) -> Verified:
-    """What the networks show; those that several results share are evaluated once."""
-    attempt, store = provenance.attempt_of(record, source), StageStore(runs)
-    store.need((stage.key for stage in attempt.stages), record)
-    if any(stage.key not in known for stage in attempt.stages):
-        from mnistladder.engine import devices
-
-        devices.make_deterministic()
-        chosen = devices.choose(environment.parse_device(device))
-        known |= {
-            check.stage.key: check
-            for check in provenance.check_networks(attempt, store, chosen, known)
-        }
-    checks = [known[stage.key] for stage in attempt.stages]
-    wrong = provenance.wrong_fields(record, attempt, store)
-    wrong += [] if all(check.is_recorded for check in checks) else ["weights_sha256 of a network"]
-    changed = sum(check.changed for check in checks)
-    return Verified(
-        result_id=record.result_id,
-        rung=record.rung,
-        overrides=record.overrides,
-        seed=record.seed,
-        networks=len(checks),
-        predictions=len(checks) * len(store.probabilities(checks[0].stage.key)),
-        changed_predictions=changed,
-        largest_change=max(check.largest for check in checks),
-        wrong_fields=wrong,
-        verified=not changed and not wrong,
-    )
-
-
-def _verdict(label: str, row: Verified) -> str:
-    networks = _count(row.networks, "network")
-    name = f"{label}: {networks}, {row.predictions:,} predictions"
-    bits = f"probabilities within {row.largest_change:.1g}"
-    if row.largest_change == 0:
-        bits = "probabilities bit for bit"
-    if row.verified:
-        return f"{name}: verified, {bits}"
-    what = f"{row.changed_predictions} predictions changed"
-    if row.wrong_fields:
-        what += f"; the record is wrong in {', '.join(row.wrong_fields)}"
-    return f"{name}: NOT verified: {what}; {bits}"
 
 
 @app.command(epilog="Example: mnistladder reproduce model02_normalized --seed 1")
@@ -230,7 +160,8 @@ def _report(label: str, outcome: Reproduced) -> str:
     lines = [f"{label}: {old_errors} errors, trained anew {new_errors}"]
     if outcome.same:
         lines.append(
-            f"No difference in {_count(outcome.epochs, 'epoch')}: the same weights, bit for bit."
+            f"No difference in {verification.counted(outcome.epochs, 'epoch')}: "
+            "the same weights, bit for bit."
         )
     elif first := outcome.first_difference:
         lines.append(
@@ -245,7 +176,3 @@ def _report(label: str, outcome: Reproduced) -> str:
         for name, (old, new) in outcome.other_machine.items()
     ]
     return "\n".join(lines)
-
-
-def _count(count: int, what: str) -> str:
-    return f"{count} {what}{'' if count == 1 else 's'}"

@@ -14,7 +14,7 @@ from mnistladder.ladder.stages import member_stages
 from mnistladder.model.shapes import layer_table
 from mnistladder.report import config_diff
 from mnistladder.report.techniques import techniques
-from mnistladder.runs import leaderboard
+from mnistladder.runs import leaderboard, ready, results
 from mnistladder.sealed import digest
 
 
@@ -45,6 +45,14 @@ class DifferenceLine(TypedDict):
     line: str
 
 
+class ReadyNetworks(TypedDict):
+    """A result whose networks come with the package."""
+
+    result_id: str
+    errors: int
+    test_images: int
+
+
 class RungReport(TypedDict):
     """A config, as `show` shows it."""
 
@@ -59,6 +67,7 @@ class RungReport(TypedDict):
     epochs: int
     members: int
     cost: Cost
+    ready: ReadyNetworks | None
     compared_with: str | None  # the config before
     difference: list[DifferenceLine]  # from that one to this one
 
@@ -87,6 +96,7 @@ def about(rung: Rung, runs_dir: Path) -> RungReport:
             "estimated_train_s": None if seconds is None else round(seconds, 1),
             "estimated_from": source,
         },
+        "ready": _ready(rung),
         "compared_with": before,
         "difference": _difference(before, config),
     }
@@ -111,6 +121,19 @@ def _difference(before: str | None, config: Config) -> list[DifferenceLine]:
         return []
     lines = config_diff.difference(load_rung(before).config, config)
     return [{"change": change, "line": line} for change, line in lines]
+
+
+def _ready(rung: Rung) -> ReadyNetworks | None:
+    """The networks of the package that were trained by this config."""
+    wanted = digest(recipe(rung.config))
+    for path in sorted((ready.FOLDER / "results" / rung.name).glob("*.json")):
+        if (record := results.load_result(path)).config_sha256 == wanted:
+            return {
+                "result_id": record.result_id,
+                "errors": record.errors,
+                "test_images": record.test_images,
+            }
+    return None
 
 
 def _seconds(config: Config, runs_dir: Path) -> tuple[float | None, str | None]:

@@ -27,6 +27,11 @@ def say_rung(rung: Rung, what: RungReport) -> None:
     base.say(f"\nmembers     {what['members']}")
     base.say(f"published   {percent(published_of(rung))}")
     _show_cost(what["cost"])
+    if known := what["ready"]:
+        base.say(
+            f"ready       {known['errors']:,} errors of {known['test_images']:,}; "
+            "these networks are in the package"
+        )
     if what["compared_with"]:
         _show_difference(what["compared_with"], what["difference"])
 

@@ -4,15 +4,16 @@ from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from mnistladder.config.spec import Rung
 from mnistladder.config.validate import recorded_config
 from mnistladder.data.datasets import Source
 from mnistladder.errors import UsageError
 from mnistladder.ladder.attempts import Attempt
-from mnistladder.ladder.scoring import make_result
+from mnistladder.ladder.scoring import make_result, scores
 from mnistladder.ladder.stages import Stage
+from mnistladder.runs import predictions, stage_store
 from mnistladder.runs.records import BoardRow, ResultRecord
 from mnistladder.runs.stage_store import StageStore
 
@@ -70,6 +71,39 @@ def check_networks(
         changed, largest = evaluate.difference(now, stored)
         recorded = store.record(stage.key).weights_sha256
         yield NetworkCheck(stage, changed, largest, hash_weights(state.evaluated) == recorded)
+
+
+class ReadyCheck(NamedTuple):
+    """Ready networks, evaluated anew: what changed, and fields of the record that are not so."""
+
+    changed: int  # test images with another prediction
+    largest: float  # the largest change of the probability of a prediction
+    wrong_fields: list[str]
+
+
+def check_ready(
+    record: ResultRecord, source: Source, store: StageStore, device: "torch.device"
+) -> ReadyCheck:
+    """Evaluates a result's ready networks, whose hashes are checked when they are loaded.
+
+    Raises UsageError, DataError, CorruptError.
+    """
+    from mnistladder.engine import evaluate
+    from mnistladder.engine.tensors import load_digits
+    from mnistladder.runs import ensembles
+
+    digits, config = load_digits(source, None, device), attempt_of(record, source).rung.config
+    networks = ensembles.load(record, store, device).networks
+    each = [evaluate.probabilities(one, digits.test.images).cpu().numpy() for one in networks]
+    mean = stage_store.mean_probabilities(each)
+    labels = source.test_labels()
+    found = {
+        **scores(mean, labels, config),
+        "member_errors": [int((one.argmax(1) != labels).sum()) for one in each],
+    }
+    stated = record.plain()
+    wrong = [name for name, value in found.items() if stated.get(name) != value]
+    return ReadyCheck(*predictions.difference(mean, record, store), wrong)
 
 
 def wrong_fields(record: ResultRecord, attempt: Attempt, store: StageStore) -> list[str]:

@@ -42,7 +42,7 @@ def make_result(attempt: Attempt, store: StageStore) -> ResultRecord:
         "member_keys": [stage.key for stage in final],
         "member_seeds": [stage.seed for stage in final],
         "member_errors": member_errors,
-        **_scores(mean_probabilities(probabilities), labels, attempt.rung.config),
+        **scores(mean_probabilities(probabilities), labels, attempt.rung.config),
         "curve": _curve(
             [[store.history(stage.key) for stage in level] for level in attempt.levels],
             len(labels),
@@ -99,7 +99,7 @@ def _published(attempt: Attempt) -> float | None:
     return published.accuracy if published and attempt.source.sha256 == MNIST_SHA256 else None
 
 
-def _scores(probabilities: np.ndarray, labels: np.ndarray, config: Config) -> dict[str, object]:
+def scores(probabilities: np.ndarray, labels: np.ndarray, config: Config) -> dict[str, object]:
     """Errors, loss and what can be compared image by image, of averaged probabilities N x 10.
 
     In double precision without torch, while `engine.evaluate.score` keeps the float32 formula of

@@ -110,6 +110,24 @@ def averaged(record: ResultRecord, store: StageStore) -> NDArray[np.float64]:
     return mean_probabilities([store.probabilities(key) for key in record.member_keys])
 
 
+def difference(
+    now: NDArray[np.float64], record: ResultRecord, store: StageStore
+) -> tuple[int, float]:
+    """Of probabilities N x 10: how many predictions are others than stored, and the largest change.
+
+    Where only the probability of each prediction is stored, as with ready networks, that is
+    compared. Raises UsageError where nothing is stored, CorruptError.
+    """
+    published = _path(store.root.parent, record)
+    if os.path.lexists(published):
+        predicted, confidence = read_published(published)
+        changed, change = now.argmax(1) != predicted, now.max(1) - confidence
+    else:
+        stored = averaged(record, store)
+        changed, change = now.argmax(1) != stored.argmax(1), now - stored
+    return int(changed.sum()), float(np.abs(change).max())
+
+
 def _averaged(record: ResultRecord, store: StageStore) -> tuple[Bytes, NDArray[np.float32]]:
     mean = averaged(record, store)
     return mean.argmax(1).astype(np.uint8), mean.max(1).astype(np.float32)
