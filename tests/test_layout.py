@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mnistladder.cli.layout import fit, shortened
+from mnistladder.cli.layout import fit, shortened, told_apart
 
 HEADINGS = ["rung", "seed", "networks to train"]
 ROWS = [["model01_linear", "10", "1"], ["model02", "2", "1"]]
@@ -53,3 +53,11 @@ def test_no_column_is_narrower_than_its_longest_word(cells, width):
 def test_title_is_shortened_after_a_word(width, text):
     assert shortened("Input normalisation", width) == text
     assert shortened("Learning-rate annealing", 13) == "Learning-…"
+
+
+def test_names_are_told_apart_by_the_words_that_not_all_have():
+    names = ["rung a=1", "rung a=1 b=2", "rung a=1 b={c: 3}"]
+    assert told_apart(names) == ["rung a=1", "b=2", "b={c: 3}"]
+    assert told_apart(["rung a=1"]) == ["rung a=1"]
+    assert told_apart(["one", "two"]) == ["one", "two"]
+    assert told_apart([]) == []

@@ -66,6 +66,16 @@ def longest_word(text: str) -> int:
     return max(map(cell_len, text.split()), default=0)
 
 
+def told_apart(names: Sequence[str]) -> list[str]:
+    """The names without the words that all of them have; a name of no other words stays whole."""
+    words = [name.split(" ") for name in names]
+    common = set(words[0]).intersection(*words[1:]) if len(words) > 1 else set[str]()
+    return [
+        " ".join(word for word in own if word not in common) or name
+        for name, own in zip(names, words, strict=True)
+    ]
+
+
 def shortened(text: str, width: int) -> str:
     """The text, or as many of its first words as fit, or nothing."""
     if cell_len(text) <= width:

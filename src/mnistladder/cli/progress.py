@@ -3,12 +3,14 @@
 import sys
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from rich.console import Console, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn
 from rich.table import Table
 from rich.text import Text
 
+from mnistladder.cli.layout import told_apart
 from mnistladder.config.cost import OVERHEAD, multiply_adds
 from mnistladder.ladder.climb import Outcome
 from mnistladder.ladder.events import EpochDone, Event, Failed, Finished, Notice, Started
@@ -187,7 +189,11 @@ class LiveReporter(Reporter):
             self._show_rungs()
 
     def _show_rungs(self) -> None:
-        self.bars.statuses = self.status.of_rungs() if self.status else ()
+        statuses = self.status.of_rungs() if self.status else []
+        names = told_apart([status.name for status in statuses])
+        self.bars.statuses = [
+            replace(status, name=name) for status, name in zip(statuses, names, strict=True)
+        ]
 
     def started(self, event: Started) -> None:
         self.bars.start()

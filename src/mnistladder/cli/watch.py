@@ -4,6 +4,7 @@ from importlib.util import find_spec
 
 from rich.console import Console
 
+from mnistladder.cli.layout import told_apart
 from mnistladder.cli.progress import make_reporter
 from mnistladder.errors import UsageError
 from mnistladder.ladder.climb import Ladder, Outcome
@@ -49,16 +50,18 @@ class Watcher:
 def _stage_names(ladder: Ladder) -> dict[str, str]:
     """A name for each stage: the first rung that needs it, and the network's seed.
 
-    Overrides are part of it where several rungs have the same name.
+    Where several rungs have the same name, it is what tells them apart.
     """
     names: dict[str, str] = {}
     rungs = [attempt.rung for attempt in ladder.attempts]
-    has_changes = len({rung.label for rung in rungs}) > len({rung.name for rung in rungs})
+    labels = list(dict.fromkeys(rung.label for rung in rungs))
+    short = dict(zip(labels, told_apart(labels), strict=True))
+    has_changes = len(labels) > len({rung.name for rung in rungs})
     for attempt in ladder.attempts:
         for number, level in enumerate(attempt.levels):
             for stage in level:
                 after = f" stage {number + 1}" if number else ""
-                rung = attempt.rung.label if has_changes else attempt.rung.name
+                rung = short[attempt.rung.label] if has_changes else attempt.rung.name
                 name = f"{rung} network {stage.seed}{after}"
                 names.setdefault(stage.key, name)
     return names
