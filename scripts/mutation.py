@@ -31,7 +31,11 @@ TOP = Path(__file__).parents[1]
 MODULES = [
     "config/cost",
     "config/schedule",
+    "ladder/scoring",
+    "report/groups",
+    "report/pair",
     "report/statistics",
+    "report/steps",
     "report/summary",
 ]
 QUIET = ["-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist"]

@@ -95,6 +95,13 @@ def result(**changes):
     return ResultRecord.parse({**RESULT, **changes}, "test")
 
 
+def wrong_result(rung, seed, wrong, **changes):
+    """A result with these wrong images."""
+    errors = len(wrong)
+    scores = {"errors": errors, "accuracy": 100 - errors / 100, "wrong_images": sorted(wrong)}
+    return result(**{"rung": rung, "seed": seed, **scores, **changes})
+
+
 def history_row(**changes):
     return HistoryRow.parse({**ROW, **changes}, "test")
 

@@ -2,14 +2,13 @@
 
 import numpy as np
 import pytest
-from record_data import result
+from record_data import result, wrong_result
 from scipy import stats
 
 from mnistladder.config.loading import shipped_names
 from mnistladder.data import contested
 from mnistladder.data.datasets import MNIST_SHA256
 from mnistladder.report import notes, tables
-from mnistladder.report.steps import wrong_masks
 from mnistladder.report.summary import expected_band, make_rows
 
 
@@ -29,14 +28,6 @@ def test_single_seed_has_no_deviation():
     [row] = make_rows([record()])
     assert (row.n, row.errors_sd, row.accuracy_sd) == (1, None, None)
     assert "±" not in " ".join(tables.cells(row))
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [{"config_sha256": "b"}, {"data": {"name": "other", "sha256": "o"}}, {"rung": "model03"}],
-)
-def test_what_differs_in_rung_config_or_data_is_another_row(changes):
-    assert len(make_rows([record(), record(seed=1, **changes)])) == 2
 
 
 def folder(sha256, name="raw"):
@@ -110,12 +101,6 @@ def test_overridden_config_has_no_published_figure_and_no_verdict():
     assert tables.cells(row)[9:11] == ["-", "-"]
 
 
-def whole(rung, seed, wrong, **changes):
-    """A result with its wrong images."""
-    scored = {"scored": [0, 10_000], "wrong_images": sorted(wrong)}
-    return record(rung, seed, len(wrong), **{**scored, **changes})
-
-
 def draw(generator, rate):
     return np.flatnonzero(generator.random(10_000) < rate).tolist()
 
@@ -128,7 +113,9 @@ def ladder():
     """Four rungs of four seeds each; the second is twice as good as the first, the rest alike."""
     generator = np.random.default_rng(0)
     rates = dict(zip(RUNGS, (0.02, 0.01, 0.01, 0.01), strict=True))
-    return [whole(n, s, draw(generator, rate)) for n, rate in rates.items() for s in range(4)]
+    return [
+        wrong_result(n, s, draw(generator, rate)) for n, rate in rates.items() for s in range(4)
+    ]
 
 
 def test_step_is_from_the_rung_before_and_holm_is_over_the_ladder(ladder):
@@ -139,18 +126,11 @@ def test_step_is_from_the_rung_before_and_holm_is_over_the_ladder(ladder):
     assert ["~" in tables.cells(row)[11] for row in rows[1:]] == [False, True, True]
 
 
-def test_step_can_be_had_from_the_wrong_images_by_scipy(ladder):
-    step = make_rows(ladder)[1].step.comparison
-    counts = [[len(r.wrong_images) for r in ladder if r.rung == n] for n in RUNGS[:2]]
-    welch = stats.ttest_ind(*counts[::-1], equal_var=False)
-    assert step.difference == pytest.approx(np.mean(counts[1]) - np.mean(counts[0]))
-    assert step.tests["Welch"] == pytest.approx(welch.pvalue)
-    assert step.interval == pytest.approx(tuple(welch.confidence_interval()))
-
-
 def test_variant_is_compared_with_its_rung_and_not_part_of_the_ladder(ladder):
     generator = np.random.default_rng(1)
-    variants = [whole("model01_linear_stable", seed, draw(generator, 0.01)) for seed in range(4)]
+    variants = [
+        wrong_result("model01_linear_stable", seed, draw(generator, 0.01)) for seed in range(4)
+    ]
     rows = make_rows([*ladder, *variants])
     assert [row.rung for row in rows][:3] == ["model01_linear", "model01_linear_stable", RUNGS[1]]
     assert (rows[1].variant_of, rows[1].step.rung) == ("model01_linear", "model01_linear")
@@ -162,9 +142,9 @@ def test_variant_is_compared_with_its_rung_and_not_part_of_the_ladder(ladder):
 def test_results_of_another_engine_or_config_are_rows_of_their_own(ladder):
     """Old results stay, and are neither pooled nor compared with new ones."""
     generator = np.random.default_rng(2)
-    old = [whole(RUNGS[1], seed, draw(generator, 0.2), engine=1) for seed in range(3)]
+    old = [wrong_result(RUNGS[1], seed, draw(generator, 0.2), engine=1) for seed in range(3)]
     edited = [
-        whole(RUNGS[1], seed, draw(generator, 0.3), config_sha256="b", ended="2025")
+        wrong_result(RUNGS[1], seed, draw(generator, 0.3), config_sha256="b", ended="2025")
         for seed in range(3)
     ]
     rows = make_rows([*ladder, *old, *edited])
@@ -174,35 +154,17 @@ def test_results_of_another_engine_or_config_are_rows_of_their_own(ladder):
     assert steps == {row.rung: row.step for row in make_rows(ladder) if row.step}
 
 
-def test_one_seed_shows_no_step():
-    generator = np.random.default_rng(3)
-    rows = make_rows([whole(RUNGS[0], 0, draw(generator, 0.2)), whole(RUNGS[1], 0, [1])])
-    step = rows[1].step
-    assert step.p < 0.001
-    assert not step.is_significant
-    assert tables.step_text(step).startswith("†~ ")
-    assert tables.step_text(step).endswith("1 seed")
-
-
 def test_board_without_wrong_images_has_no_steps(ladder):
     rows = make_rows(r.listed() for r in ladder)
     assert [row.step for row in rows] == [None] * 4
     assert all(row.step for row in make_rows(ladder)[1:])
 
 
-def test_only_images_that_both_score_are_compared():
-    half = whole("a", 0, [5000, 5001], scored=[5000, 10_000])
-    [[a], [b]] = wrong_masks([half], [whole("b", 0, [1, 2, 5001])])
-    assert (len(a), a.sum(), b.sum()) == (5000, 2, 1)
-    other = whole("b", 0, [1], scored=[0, 5000])
-    assert wrong_masks([half], [other]) == [[], []]
-
-
 def test_uncontested_errors_leave_the_contested_images_out():
     mnist = {"data": {"name": "mnist", "sha256": MNIST_SHA256}}
-    [row] = make_rows([whole("a", 0, [1, 2, 947, 8527], **mnist)])
+    [row] = make_rows([wrong_result("a", 0, [1, 2, 947, 8527], **mnist)])
     assert (row.errors_mean, row.uncontested_mean) == (4, 2)
-    [row] = make_rows([whole("a", 0, [947], **folder("m"))])
+    [row] = make_rows([wrong_result("a", 0, [947], **folder("m"))])
     assert row.uncontested_mean is None  # of other data the numbers mean nothing
     assert len(contested.ids()) == 15
 
