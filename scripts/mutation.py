@@ -98,10 +98,16 @@ def mutate(copy: Path, module: str) -> int:
     return survivors
 
 
+def left_out(folder: str, names: list[str]) -> list[str]:
+    """What of a folder is not copied; a package of the program is called `runs`, too."""
+    own = {"__pycache__", "runs"} if Path(folder) == TOP else {"__pycache__"}
+    return [name for name in names if name.startswith(".") or name in own]
+
+
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "copy"
-        shutil.copytree(TOP, copy, ignore=shutil.ignore_patterns(".*", "runs", "__pycache__"))
+        shutil.copytree(TOP, copy, ignore=left_out)
         sys.path.insert(0, str(copy / "src"))
         os.environ["PYTHONPATH"] = str(copy / "src")
         os.chdir(copy)
