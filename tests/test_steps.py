@@ -12,7 +12,7 @@ from mnistladder.config.loading import shipped_names
 from mnistladder.report import statistics, tables
 from mnistladder.report.groups import group, identity
 from mnistladder.report.statistics import Comparison
-from mnistladder.report.steps import Step, make_steps, p_after_holm, wrong_masks
+from mnistladder.report.steps import ControlledStep, Step, make_steps, p_after_holm, wrong_masks
 
 RUNGS = shipped_names()[:4]
 VARIANT = "model01_linear_stable"
@@ -32,6 +32,20 @@ def test_each_rung_is_compared_with_the_one_before_and_p_is_holms_over_the_ladde
     assert [step.comparison.p for step in steps.values()] == pytest.approx([2**-9, 2**-5, 1])
     assert [step.p_holm for step in steps.values()] == pytest.approx([3 * 2**-9, 2 * 2**-5, 1])
     assert [step.p for step in steps.values()] == [step.p_holm for step in steps.values()]
+
+
+def test_a_step_that_changes_more_has_its_control_beside_it():
+    """Rung 2 changes the loss, too; from rung 1 to the variant only the normalisation is new."""
+    control = wrong_result("model02_normalized_clipped", 0, [0, 1, 2, 3])
+    steps = make_steps(group([*ladder()[:2], control]))
+    step = next(step for key, step in steps.items() if key.rung == RUNGS[1])
+    assert (step.control.before, step.control.after) == (RUNGS[0], control.rung)
+    assert step.control.comparison.difference == -6
+    assert step.control.comparison.p == pytest.approx(2**-5)
+    assert not step.control.is_significant  # one seed
+    for lacking in ([], [control.listed()]):
+        [first] = make_steps(group([*ladder()[:2], *lacking])).values()
+        assert first.control is None
 
 
 def test_a_rung_without_results_is_skipped():
@@ -98,6 +112,8 @@ def step(p, p_holm=None, test="Welch"):
 )
 def test_a_step_is_significant_if_its_p_is_small_and_speaks_of_seeds(one, is_significant):
     assert one.is_significant == is_significant
+    if one.p_holm is None:
+        assert ControlledStep("a", "b", one.comparison).is_significant == is_significant
 
 
 def test_one_seed_shows_no_step():
