@@ -83,6 +83,7 @@ def test_interval_is_students_over_seeds_and_exact_for_one_draw():
         ([756], "too few seeds"),
         ([600, 610], "too few seeds"),
         ([500, 700, 1000], "too few seeds"),  # the interval is wider than half of 756
+        ([600, 700, 800], "too few seeds"),  # 452 to 948: wider than 378, narrower than 756
     ],
 )
 def test_verdict_is_whether_the_interval_covers_the_published_figure(errors, verdict):
