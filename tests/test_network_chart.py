@@ -5,6 +5,7 @@ import small
 from commands import call
 
 from mnistladder.config.loading import load_rung
+from mnistladder.errors import UsageError
 from mnistladder.model.layers import Conv, Dense, Flatten
 from mnistladder.report import network_chart
 from mnistladder.report.network_chart import Block
@@ -54,6 +55,12 @@ def test_long_layers_are_wrapped_and_boxes_do_not_overlap():
     assert network_chart.blocks(small.tiny(model=(wide, Flatten(), Dense(out=10))))[1].lines[1:]
     ends = [box.get_y() + box.get_height() for box in boxes]
     assert all(end < box.get_y() for end, box in zip(ends, boxes[1:], strict=False))
+
+
+def test_network_that_is_too_long_for_a_picture_is_refused():
+    long = [Block(("relu",), (10,), 0)] * 900
+    with pytest.raises(UsageError, match="900 boxes of layers are too many"):
+        network_chart.network(long, "a title")
 
 
 def test_show_draws_the_network_or_the_plan(tmp_path):

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from mnistladder.config.spec import Config
+from mnistladder.errors import UsageError
 from mnistladder.model.layers import Shape, show
 from mnistladder.model.shapes import layer_table
 from mnistladder.report.charts import WIDTH
@@ -18,6 +19,7 @@ from mnistladder.task import INPUT_SHAPE
 
 LINE_IN, PAD_IN, GAP_IN = 0.17, 0.11, 0.17  # inches: a line of text, a box's margins, an arrow
 LETTERS, TITLE_LETTERS = 34, 60  # that fit beside a shape, and above the boxes
+MAX_HEIGHT_IN = 200  # a PNG of more than 400 inches cannot be made
 RIGHT = 0.78  # where a box ends, as a share of the width; the parameters stand beyond
 
 
@@ -58,8 +60,11 @@ def network(drawn: Sequence[Block], title: str, members: int = 1) -> Figure:
     """A box for each block, from top to bottom: layers, shape of the output, parameters.
 
     Boxes with parameters are filled. `members` networks like this one are averaged.
+    Raises UsageError for a network that is too long for a picture.
     """
     height = sum(block.height_in + GAP_IN for block in drawn) + 0.1
+    if height > MAX_HEIGHT_IN:
+        raise UsageError(f"--figure: {len(drawn):,} boxes of layers are too many for a picture")
     lines = textwrap.wrap(title, TITLE_LETTERS)
     figure, axes = empty(WIDTH, height + 0.55 + LINE_IN * len(lines))
     axes.set(xlim=(0, 1), ylim=(height, -0.3), title=literal("\n".join(lines)))
