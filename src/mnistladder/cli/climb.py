@@ -11,7 +11,7 @@ from typing import Any
 import typer
 
 from mnistladder.api import training
-from mnistladder.cli import base, watch
+from mnistladder.cli import afterwards, base, watch
 from mnistladder.cli.board_table import say_board
 from mnistladder.config.spec import Rung
 from mnistladder.environment import parse_device
@@ -62,8 +62,8 @@ def climb(rungs: list[Rung], options: Options) -> None:
     decided.sort(key=lambda outcome: ladder.attempts.index(outcome.attempt))
     if options.json:
         base.print_json([_as_json(outcome) for outcome in decided if isinstance(outcome, Success)])
-    elif len(rungs) > 1:
-        _print_results(decided)
+    else:
+        _say_summary(rungs, decided, options)
     for outcome in decided:
         if isinstance(outcome, Failure):
             raise typer.Exit(outcome.exit_code)
@@ -145,10 +145,17 @@ def _result_line(outcome: Success) -> str:
     )
 
 
-def _print_results(outcomes: list[Outcome]) -> None:
+def _say_summary(rungs: list[Rung], outcomes: list[Outcome], options: Options) -> None:
+    """A table for several rungs, the mean for one, and what to do next."""
     records = [outcome.record for outcome in outcomes if isinstance(outcome, Success)]
-    base.say("")
-    say_board(make_rows(records))
+    if len(rungs) > 1:
+        base.say("")
+        say_board(make_rows(records))
+    else:
+        for row in make_rows(records):
+            afterwards.say_mean(row, rungs[0].config)
+    if records and not options.quiet:
+        afterwards.say_next(records, options.runs_dir)
 
 
 def _as_json(outcome: Success) -> dict[str, Any]:

@@ -124,7 +124,7 @@ COLUMNS = (
 )
 
 
-def _short_errors(row: Row) -> str:
+def short_errors(row: Row) -> str:
     digits = 0 if row.errors_mean >= 100 or row.n == 1 else 1
     return mean_text(row.errors_mean, row.errors_sd, digits) + ("*" if _of(row) else "")
 
@@ -140,7 +140,7 @@ SHORT_COLUMNS = (  # what a reader asks first; fits a terminal
     Column("rung", rung_text, "left"),
     Column("what is new", lambda row: row.title, "left"),
     Column("n", lambda row: str(row.n)),
-    Column("errors", _short_errors),
+    Column("errors", short_errors),
     Column("accuracy", lambda row: f"{row.accuracy_mean:.2f} %"),
     Column("step", _short_step, tone=_step_tone),
 )
