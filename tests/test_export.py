@@ -380,7 +380,19 @@ def test_nothing_is_said_while_exporting(tmp_path, climbed):
     ]
     done = subprocess.run(command, cwd=climbed, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
-    assert len(done.stdout.splitlines()) == 4
+    assert len(done.stdout.splitlines()) == 5
+
+
+def test_onnx_file_is_in_the_oldest_format_that_holds_it():
+    """Runtimes refuse a newer opset or IR than they know."""
+    import onnx
+
+    model = onnx.load_from_string(export.to_onnx(*made(small.tiny())))
+    assert [(one.domain, one.version) for one in model.opset_import] == [("", 18)]
+    assert model.ir_version == 8
+    onnx.checker.check_model(model, full_check=True)
+    for number in (18, 8):
+        assert str(number) in export.NEEDS["onnx"]
 
 
 def test_missing_extra_is_told(monkeypatch):

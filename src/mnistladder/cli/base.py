@@ -166,9 +166,12 @@ def complain(text: str) -> None:
     )
 
 
-def say(text: str) -> None:
-    """Prints a result on stdout, as it is."""
-    print(text)
+def say(text: str, end: str = "\n") -> None:
+    """Prints a result on stdout, as it is.
+
+    `typer.echo` would write UTF-8 where the encoding of stdout is ASCII.
+    """
+    print(text, end=end)
 
 
 def print_json(data: object) -> None:

@@ -36,6 +36,7 @@ class Exported:
     result_id: str
     input: str
     output: str
+    needs: str | None  # what reads it, where that is not any version
     predictions: int
     same_predictions: int
     largest_change: float  # of a probability
@@ -61,6 +62,7 @@ def export(
 ) -> None:
     """Write a result's networks, averaged, as one file, and check what it says of the test images.
 
+    An ONNX file has opset 18 and IR 8, which onnxruntime 1.14 and newer read.
     Exit code 1, and no file: it says something else than the stored networks.
     """
     record, runs = locating.locate(
@@ -84,6 +86,8 @@ def export(
         return
     base.say(f"{path}: {record.label}, {exported.bytes:,} bytes")
     base.say(f"in   {exported.input}\nout  {exported.output}")
+    if exported.needs:
+        base.say(f"reads it: {exported.needs}")
     base.say(
         f"The same {exported.same_predictions:,} predictions; "
         f"probabilities within {exported.largest_change:.1g}."
@@ -113,6 +117,7 @@ def _made(
         networks=record.members,
         result_id=record.result_id,
         **export.SIGNATURE,
+        needs=export.NEEDS.get(kind.value),
         predictions=len(found),
         same_predictions=len(found) - changed,
         largest_change=largest,

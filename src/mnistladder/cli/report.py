@@ -114,13 +114,13 @@ def _check_options(context: typer.Context) -> None:
 
 def _print_rows(rows: list[Row], kind: formats.Format, wide: bool, path: Path) -> None:
     if kind == "json":
-        typer.echo(formats.to_json(rows), nl=False)
+        base.say(formats.to_json(rows), end="")
     elif kind == "csv":
-        typer.echo(formats.to_csv(rows), nl=False)
+        base.say(formats.to_csv(rows), end="")
     elif not rows:
         base.complain(f"no results in {path} yet; get one: mnistladder run model02_normalized")
     elif kind == "markdown":
-        typer.echo(formats.markdown(rows), nl=False)
+        base.say(formats.markdown(rows), end="")
     else:
         say_board(rows, wide)
         base.say("")

@@ -32,6 +32,10 @@ SIGNATURE = {
     "input": "images: float32 N x 1 x 28 x 28, pixels from 0 to 255",
     "output": "probabilities: float64 N x 10",
 }
+# The oldest that torch's exporter writes, and the oldest file format that may hold it. Left alone,
+# the format is the newest one, which runtimes of last year refuse.
+ONNX_OPSET, ONNX_IR = 18, 8
+NEEDS = {"onnx": f"ONNX opset {ONNX_OPSET}, IR {ONNX_IR}: onnxruntime 1.14 or newer"}
 BOUND = "config_and_weights_sha256"
 MOST_LAYERS = 50_000  # of all networks of a file: about 3 s to build
 DESCRIBED = ("rung", "overrides", "seed", "result_id", "config", "members", "weights_sha256")
@@ -111,7 +115,10 @@ def to_pt2(ensemble: Ensemble, record: Mapping[str, object]) -> bytes:
 
 
 def to_onnx(ensemble: Ensemble, record: Mapping[str, object]) -> bytes:
-    """A graph for ONNX runtimes and any number of images. Raises UsageError without the extra."""
+    """A graph for ONNX runtimes and any number of images; `NEEDS` says which runtimes.
+
+    Raises UsageError without the extra.
+    """
     try:
         import onnxruntime  # noqa: F401
         import onnxscript  # noqa: F401
@@ -126,9 +133,11 @@ def to_onnx(ensemble: Ensemble, record: Mapping[str, object]) -> bytes:
             verbose=False,
             input_names=["images"],
             output_names=["probabilities"],
+            opset_version=ONNX_OPSET,
         )
         assert converted
         model = converted.model_proto
+    model.ir_version = ONNX_IR
     entry = model.metadata_props.add()
     entry.key, entry.value = "mnistladder", _described(record)
     return model.SerializeToString()
