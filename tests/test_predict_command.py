@@ -32,15 +32,20 @@ def digits():
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     """A folder with one result on 20,000 digits, and its id."""
-    folder = tmp_path_factory.mktemp("trained")
+    return trained_on(tmp_path_factory.mktemp("trained"), 20_000, "model06_maxpool", *SHORT)
+
+
+def trained_on(folder, count, rung, *changes, inverted=False):
+    """A folder with one result on so many digits, dark on bright if `inverted`; and its id."""
     mnist = datasets.find("mnist").load()
     (folder / "subset").mkdir()
-    for names, split, count in zip(
-        datasets.FILES.values(), (mnist.train, mnist.test), (20_000, 500), strict=True
+    for names, split, most in zip(
+        datasets.FILES.values(), (mnist.train, mnist.test), (count, 500), strict=True
     ):
-        for name, array in zip(names, (split.images, split.labels), strict=True):
-            (folder / "subset" / name).write_bytes(idx.encode_idx(array[:count]))
-    arguments = ["run", "model06_maxpool", *SHORT, "--data-dir", "subset", "--json", "--quiet"]
+        images = 255 - split.images[:most] if inverted else split.images[:most]
+        for name, array in zip(names, (images, split.labels[:most]), strict=True):
+            (folder / "subset" / name).write_bytes(idx.encode_idx(array))
+    arguments = ["run", rung, *changes, "--data-dir", "subset", "--json", "--quiet"]
     done = call(*arguments, cwd=folder)
     [result] = json.loads(done.stdout)
     return folder, result["result_id"]
@@ -81,6 +86,14 @@ def test_photos_of_the_first_hundred_test_digits_are_read(trained, album, digits
         assert row["top"][0] == {"digit": row["digit"], "probability": row["probability"]}
         assert len(chances) == 3
         assert 1 + 1e-6 >= chances[0] >= chances[1] >= chances[2] >= 0
+
+
+def test_networks_that_learned_dark_ink_get_dark_ink(tmp_path, album, digits):
+    changes = ("--set", "phases=[{epochs: 3, lr: 1e-3}]")
+    folder, result = trained_on(tmp_path, 10_000, "model02_normalized", *changes, inverted=True)
+    done = call("predict", result, *album, "--json", cwd=folder)
+    read = [row["digit"] for row in json.loads(done.stdout)]
+    assert np.mean(np.array(read) == digits.labels[: len(album)]) > 0.8
 
 
 @pytest.fixture(scope="module")

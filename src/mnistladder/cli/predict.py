@@ -14,6 +14,7 @@ from mnistladder import outputs
 from mnistladder.api import locating, networks
 from mnistladder.cli import base
 from mnistladder.cli.base import app
+from mnistladder.data.datasets import MNIST_SHA256
 from mnistladder.errors import DataError, ExitCode, UsageError, one_line
 from mnistladder.report.gallery import percent
 from mnistladder.runs import ready, results
@@ -75,7 +76,8 @@ def predict(
 
     Each is brought into MNIST's form first: its stroke found, fitted into 20 pixels, centred.
     Frames, underlines and what lies around the paper are left out. Of several digits in one image,
-    each has its own line, from left to right.
+    each has its own line, from left to right. If the networks learned from dark ink on bright
+    ground, they get such images.
     Exit code 3: some could not be read, or show no clear digit; the others are predicted.
     """
     result, images = _parted(words)
@@ -89,6 +91,8 @@ def predict(
     if not ready.has(runs, record):
         StageStore(runs).need(record.member_keys, record)
     seen, unread = _read(images)
+    if seen and _is_dark_ink(record, runs):
+        seen = [digit._replace(pixels=255 - digit.pixels) for digit in seen]
     rows = _rows(seen, _probabilities(record, runs, seen, device))
     if figure and seen:
         outputs.write(figure, _side_by_side(seen), force)
@@ -145,6 +149,22 @@ def _read(paths: list[Path]) -> tuple[list[Seen], int]:
         else:
             seen += [Seen(str(path), i, len(digits), pixels) for i, pixels in enumerate(digits, 1)]
     return seen, unread
+
+
+def _is_dark_ink(record: ResultRecord, runs: Path) -> bool:
+    """Whether the result's networks learned from dark ink on bright ground, unlike MNIST's.
+
+    The runs folder has a copy of the training images. Without it, they count as MNIST's.
+    """
+    if record.data.sha256 == MNIST_SHA256:
+        return False
+    from mnistladder.data.appearance import Polarity, training_polarity
+
+    try:
+        polarity = training_polarity(StageStore(runs).data_folder(record.data))
+    except DataError:
+        return False
+    return polarity is Polarity.DARK_INK
 
 
 def _probabilities(

@@ -1,13 +1,14 @@
 """How the images of a data set look: bright ink or dark ink, upright or transposed."""
 
 from enum import StrEnum
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mnistladder.data.datasets import MNIST_DIR, Split
-from mnistladder.data.folders import locate, read_split
-from mnistladder.data.idx import Bytes
+from mnistladder.data.folders import locate, locate_training, read_split
+from mnistladder.data.idx import Bytes, read_idx
 from mnistladder.task import CLASSES
 
 SAMPLE = 5_000  # images that are looked at, evenly spread
@@ -49,6 +50,11 @@ def see_polarity(images: Bytes) -> Polarity | None:
     if 1 - MOST < bright < MOST:
         return None
     return Polarity.DARK_INK if bright >= MOST else Polarity.BRIGHT_INK
+
+
+def training_polarity(folder: Path) -> Polarity | None:
+    """The polarity of a folder's training images; None if it cannot be seen. Raises DataError."""
+    return see_polarity(read_idx(locate_training(folder).images))
 
 
 class Orientation(StrEnum):

@@ -22,7 +22,14 @@ from mnistladder.config.spec import Config
 from mnistladder.data.datasets import Source
 from mnistladder.errors import CorruptError, UsageError
 from mnistladder.runs import npy
-from mnistladder.runs.records import BoardRow, FileName, HistoryRow, StageProgress, StageRecord
+from mnistladder.runs.records import (
+    BoardRow,
+    DataIdentity,
+    FileName,
+    HistoryRow,
+    StageProgress,
+    StageRecord,
+)
 from mnistladder.sealed import Limit
 from mnistladder.task import CLASSES
 
@@ -58,9 +65,9 @@ class StageStore:
     def __init__(self, runs: Path) -> None:
         self.root = runs / "members"
 
-    def data_folder(self, source: Source) -> Path:
+    def data_folder(self, data: Source | DataIdentity) -> Path:
         """Where the workers' common copy of the data set is."""
-        return self.root.parent / "data" / source.sha256[:32]
+        return self.root.parent / "data" / data.sha256[:32]
 
     def lock_path(self, key: str) -> Path:
         return self.root / f"{key}.lock"
