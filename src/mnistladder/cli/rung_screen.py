@@ -25,6 +25,8 @@ def say_rung(rung: Rung, what: RungReport) -> None:
     _show_layers(what)
     _show_phases(rung.config)
     base.say(f"\nmembers     {what['members']}")
+    if evaluated := _evaluation_text(rung.config):
+        base.say(f"evaluated   {evaluated}")
     base.say(f"published   {percent(published_of(rung))}")
     _show_cost(what["cost"])
     if known := what["ready"]:
@@ -34,6 +36,17 @@ def say_rung(rung: Rung, what: RungReport) -> None:
         )
     if what["compared_with"]:
         _show_difference(what["compared_with"], what["difference"])
+
+
+def _evaluation_text(config: Config) -> str:
+    """What is evaluated instead of the trained weights and a single look; empty if nothing is."""
+    average, texts = config.average, list[str]()
+    if average:
+        every = "each step" if average.every == 1 else f"every {average.every} steps"
+        texts.append(f"average of the weights, {every}, decay {average.decay:g}")
+    if config.views > 1:
+        texts.append(f"{config.views} views of each image")
+    return "; ".join(texts)
 
 
 def _show_layers(what: RungReport) -> None:

@@ -180,6 +180,11 @@ class Config(Section):
         le=1_000,
         description="how many networks are trained; their probabilities are averaged",
     )
+    views: Literal[1, 5, 9] = Field(
+        1,
+        description="how often each image is looked at in evaluation, shifted by a pixel: to the 4 "
+        "sides, or to all 8; the probabilities are averaged",
+    )
     pool: Literal["test", "test_first_half", "test_second_half"] | None = Field(
         None,
         description="which unlabelled images pseudo-labelling uses; with `test` the result is "

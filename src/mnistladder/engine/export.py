@@ -26,6 +26,7 @@ from mnistladder.errors import CorruptError, UsageError
 from mnistladder.model import network
 from mnistladder.model.ensemble import UNFITTED, Ensemble
 from mnistladder.model.shapes import layer_table
+from mnistladder.model.views import with_views
 
 FLOAT_BYTES = 4
 SIGNATURE = {
@@ -98,7 +99,8 @@ def _rebuilt(content: bytes) -> Ensemble:
         raise ValueError(f"it describes {layers:,} layers; at most {MOST_LAYERS:,} are read")
     if BOUND in metadata and metadata[BOUND] != bound_sha256(metadata):  # older files lack it
         raise ValueError("damaged or edited: its config is not that of its weights")
-    ensemble = Ensemble(network.build(config.model, 0, UNFITTED) for _ in hashes)
+    networks = [network.build(config.model, 0, UNFITTED) for _ in hashes]
+    ensemble = Ensemble(with_views(built, config.views) for built in networks)
     ensemble.load_state_dict(safetensors.torch.load(content))
     if [hash_weights(built) for built in ensemble.networks] != hashes:
         raise ValueError("damaged: the hashes of its weights do not match")

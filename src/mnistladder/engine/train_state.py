@@ -17,6 +17,7 @@ from mnistladder.engine.joined_weights import JoinedWeights, join_weights
 from mnistladder.engine.weight_average import PREFIX, WeightAverage
 from mnistladder.errors import CorruptError
 from mnistladder.model import network
+from mnistladder.model.views import with_views
 
 WEIGHT, MOMENT = "weight/", "optimizer/"
 
@@ -38,6 +39,7 @@ class TrainState:
     backward: Callable[[Tensor], None] = Tensor.backward
     average: WeightAverage | None = None
     moment_kinds: frozenset[str] = frozenset()  # what a checkpoint must have of the optimizer
+    views: int = 1  # of an image in evaluation
 
     @classmethod
     def new(
@@ -57,19 +59,26 @@ class TrainState:
         optimizer = optim.make_optimizer(config, joined, networks)
         average = WeightAverage.of(config.average, joined, built) if config.average else None
         precision = getattr(torch, config.precision)
-        kinds = optim.moment_kinds(config.optimizer)
-        return cls(built, joined, optimizer, precision, average=average, moment_kinds=kinds)
+        return cls(
+            built,
+            joined,
+            optimizer,
+            precision,
+            average=average,
+            moment_kinds=optim.moment_kinds(config.optimizer),
+            views=config.views,
+        )
 
     @property
     def evaluated(self) -> nn.Module:
         """The network that is scored, hashed and exported.
 
         That with the averaged weights, or without such an average the one in training; the moving
-        averages of batch normalisation are unbiased.
+        averages of batch normalisation are unbiased, and all views of an image count.
         """
         if self.average and self.average.updates:
-            return self.average.network(self.network, self.joined)
-        return with_unbiased_averages(self.network)
+            return with_views(self.average.network(self.network, self.joined), self.views)
+        return with_views(with_unbiased_averages(self.network), self.views)
 
     @property
     def weights(self) -> nn.Parameter:

@@ -74,6 +74,7 @@ def _identity(attempt: Attempt) -> dict[str, object]:
         "multiply_adds": multiply_adds(config),
         "epochs": config.epochs,
         "transductive": config.transductive,
+        "views": config.views,
     }
 
 

@@ -106,7 +106,17 @@ class Calibration:
         return next((self.speeds[key] for key in keys if key in self.speeds), None)
 
 
-KEYS = ("model", "batch_size", "loss", "optimizer", "precision", "augment", "clip_norm", "average")
+KEYS = (
+    "model",
+    "batch_size",
+    "loss",
+    "optimizer",
+    "precision",
+    "augment",
+    "clip_norm",
+    "average",
+    "views",
+)
 
 
 def network_key(config: Config, networks: int) -> str:

@@ -25,6 +25,8 @@ def notes(rows: list[Row]) -> list[str]:
     ]
     if any(row.transductive for row in rows):
         lines.append("Transductive: saw the test images, without their labels, while training.")
+    if any(row.views > 1 for row in rows):
+        lines.append("Views: probabilities are the mean over an image and its shifts by a pixel.")
     if others := sorted({row.data for row in rows} - {"mnist"}):
         lines.append(f"Some rows are of other data than MNIST: {', '.join(others)}.")
     if any(row.holdout for row in rows):
@@ -65,6 +67,9 @@ def short_notes(rows: list[Row]) -> list[str]:
             "Transductive (saw the test images, without their labels): "
             f"{', '.join(transductive[:3])}{more}."
         )
+    if viewed := [f"{row.rung} ({row.views})" for row in rows if row.views > 1]:
+        more = f" and {len(viewed) - 3} more" if len(viewed) > 3 else ""
+        lines.append(f"Views of each test image, averaged: {', '.join(viewed[:3])}{more}.")
     return [*lines, "Intervals, published figures, times and all notes: mnistladder report --wide"]
 
 

@@ -55,6 +55,7 @@ class Row:
     variant_of: str | None
     config_sha256: str
     ended: str
+    views: int = 1  # of each test image, averaged
     tested: int | None = None  # recipes of this name with results on these test images
     step: Step | None = None
 
@@ -142,6 +143,7 @@ def _row(results: list[BoardRow], clashes: frozenset[str]) -> Row:
         variant_of=rung_of(last.rung),
         config_sha256=last.config_sha256,
         ended=max(record.ended for record in results),
+        views=last.views,
     )
 
 

@@ -57,7 +57,8 @@ def rung_text(row: Row) -> str:
 
 
 def _title(row: Row) -> str:
-    return row.title + (" (transductive)" if row.transductive else "")
+    views = f" ({row.views} views)" if row.views > 1 else ""
+    return row.title + (" (transductive)" if row.transductive else "") + views
 
 
 def _parameters(row: Row) -> str:

@@ -199,6 +199,7 @@ class BoardRow(Sealed):
     multiply_adds: int  # of one image forward
     epochs: int  # of one network
     transductive: bool
+    views: int = 1  # of each test image, averaged
     member_keys: Listed[Name]  # of each network's last stage
     member_seeds: Listed[int]
     member_errors: Listed[int]
