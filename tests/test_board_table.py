@@ -69,7 +69,8 @@ def test_report_at_80_has_six_columns_and_at_most_eight_lines_of_notes(terminal,
 def test_name_that_has_no_room_has_a_line_of_its_own(terminal, rows, capsys):
     terminal(80)
     own = "model05_conv batch_size=64 phases.0.lr=1e-2 phases.1.epochs=12"
-    say_board([rows[0], replace(rows[5], rung=own)])
+    [conv] = [row for row in rows if row.name == "model05_conv"]
+    say_board([rows[0], replace(conv, rung=own)])
     heading, first, name, numbers = plain(capsys.readouterr().out).splitlines()
     assert name == own
     assert first.index(" 10 ") == numbers.index(" 10 ")
