@@ -108,9 +108,10 @@ def test_label_smoothing_and_distortion_by_nearest_pixels_never_wait(cuda):
     train(cuda, small.tiny(label_smoothing=0.1, augment=augment, phases=plan), 3)
 
 
-def test_elastic_displacement_never_waits(cuda):
+def test_elastic_displacement_and_erasing_never_wait(cuda):
     plan = small.phases(1, augment=True)
-    train(cuda, small.tiny(augment=Augment(rotate_deg=10, elastic_px=1), phases=plan), 3)
+    augment = Augment(rotate_deg=10, elastic_px=1, erase=0.5)
+    train(cuda, small.tiny(augment=augment, phases=plan), 3)
 
 
 MAPS = (

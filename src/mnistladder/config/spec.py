@@ -106,6 +106,12 @@ class Augment(Section):
     elastic_grid: int = Field(
         6, ge=4, le=16, description="points along each axis; the outer ones lie outside the image"
     )
+    erase: float = Field(
+        0.0, ge=0, le=1, description="share of the images in which a random rectangle is erased"
+    )
+    erase_area: float = Field(
+        0.4, ge=0.02, le=1, description="largest area of the rectangle, as a share of the image"
+    )
     interpolation: Literal["bilinear", "nearest"] = "bilinear"
 
 

@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from mnistladder.config.spec import Augment
 from mnistladder.engine.elastic import Bends
+from mnistladder.engine.erasing import Erasing
 
 
 class Distortions(Protocol):
@@ -73,7 +74,7 @@ class Warp:
 
 
 # In the order of application. Each draws after those before it, from the same generator.
-AUGMENTATIONS: tuple[type[Distortions], ...] = (Warp,)
+AUGMENTATIONS: tuple[type[Distortions], ...] = (Warp, Erasing)
 
 
 def draw(ranges: Augment, count: int, generator: torch.Generator) -> tuple[Distortions, ...]:
