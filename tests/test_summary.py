@@ -51,6 +51,27 @@ def test_mnist_is_known_by_its_hash_whatever_its_folder_is_called():
     assert [row.data for row in rows] == ["raw", "mnist"]
 
 
+def test_own_rungs_and_overridden_ones_come_after_the_ladder():
+    overridden = record(overrides=["batch_size=64"], config_sha256="b")
+    rows = make_rows([record("mine"), overridden, record("model03_hidden"), record()])
+    assert [row.rung for row in tables.sort_rows(rows, "rung")] == [
+        "model02_normalized",
+        "model03_hidden",
+        "model02_normalized batch_size=64",
+        "mine",
+    ]
+
+
+def test_two_rows_never_have_one_name():
+    """A rung of one's own that was edited has rows of all its configs; the latest is unmarked."""
+    days = [f"2026-11-{day}T10:00:00Z" for day in (21, 23, 22)]
+    edited = [record("mine", config_sha256=sha, ended=day) for sha, day in zip("abc", days, strict=True)]
+    names = [row.rung for row in make_rows(edited)]
+    assert names[1] == "mine"
+    assert len({*names}) == 3
+    assert all(name.startswith("mine [earlier config ") for name in (names[0], names[2]))
+
+
 def test_rows_do_not_depend_on_the_order_of_results():
     results = [record(seed=seed, errors=700 + seed**2) for seed in range(5)]
     assert make_rows(results) == make_rows(reversed(results))

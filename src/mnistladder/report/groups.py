@@ -1,17 +1,18 @@
 """Results that belong to one row: the same rung, data, config, engine and plug-ins."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import NamedTuple, TypeVar
 
 from mnistladder import sealed
+from mnistladder.config.loading import shipped_names, variant_names
 from mnistladder.runs.records import BoardRow, ResultRecord
 
 AnyResult = TypeVar("AnyResult", bound=BoardRow)
 
 
 class Identity(NamedTuple):
-    """What results must have in common to be one row; the order of the rows."""
+    """What results must have in common to be one row."""
 
     rung: str
     data_sha256: str
@@ -32,9 +33,20 @@ def identity(record: BoardRow) -> Identity:
 
 
 def group(results: Iterable[AnyResult]) -> dict[Identity, list[AnyResult]]:
-    """Results by identity, each group in order of seed."""
+    """Results by identity, each group in order of seed.
+
+    The rungs and variants as shipped come first, then those with overrides, then one's own.
+    """
     ordered = sorted(results, key=lambda record: (identity(record), record.seed))
-    return {key: list(alike) for key, alike in groupby(ordered, identity)}
+    found = [(key, list(alike)) for key, alike in groupby(ordered, identity)]
+    shipped = {*shipped_names(), *variant_names()}
+    return dict(sorted(found, key=lambda item: _distance(item[1][0], shipped)))
+
+
+def _distance(record: BoardRow, shipped: Container[str]) -> int:
+    if record.rung not in shipped:
+        return 2
+    return 1 if record.overrides else 0
 
 
 def latest(groups: Mapping[Identity, Sequence[BoardRow]], rung: str, data: str) -> Identity | None:

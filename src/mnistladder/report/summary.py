@@ -1,18 +1,19 @@
 """Results -> one row for each rung: means, intervals, verdicts, and what each step is worth."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
+from mnistladder import sealed
 from mnistladder.config.loading import rung_of
 from mnistladder.config.recipe import RECIPE_VERSION
 from mnistladder.data import contested
 from mnistladder.data.holdout import words
 from mnistladder.report import statistics
 from mnistladder.report.data_names import clashing, data_name
-from mnistladder.report.groups import group, whole_records
+from mnistladder.report.groups import Identity, group, whole_records
 from mnistladder.report.statistics import Interval
 from mnistladder.report.steps import Step, make_steps
 from mnistladder.report.tested import tested, times_tested
@@ -97,16 +98,28 @@ class Row:
 
 
 def make_rows(results: Iterable[BoardRow]) -> list[Row]:
-    """One row for each rung as configured, in order of name; every stored seed counts.
+    """One row for each rung as configured, in the order of `group`; every stored seed counts.
 
     Steps are compared where the results are whole records; a board alone lacks the wrong images.
     """
     groups = group(results)
     clashes = clashing(found[-1] for found in groups.values())
     steps, times = make_steps(groups), times_tested(groups)
-    return [
-        replace(_row(found, clashes), step=steps.get(key), tested=tested(found[-1], times))
+    rows = {
+        key: replace(_row(found, clashes), step=steps.get(key), tested=tested(found[-1], times))
         for key, found in groups.items()
+    }
+    return _told_apart(rows)
+
+
+def _told_apart(rows: Mapping[Identity, Row]) -> list[Row]:
+    """The rows; those with the name of a later one are marked by the hash of their identity."""
+    latest = {row.rung: row for row in sorted(rows.values(), key=lambda row: row.ended)}
+    return [
+        row
+        if row is latest[row.rung]
+        else replace(row, rung=f"{row.rung} [earlier config {sealed.digest(list(key))[:6]}]")
+        for key, row in rows.items()
     ]
 
 
