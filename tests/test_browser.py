@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 from markdown_it import MarkdownIt
 
-from mnistladder.config.loading import shipped_names, variant_names
 from mnistladder.report.charts import short_name
 from mnistladder.report.summary import make_rows
 from mnistladder.runs import results
@@ -26,7 +25,8 @@ QUIET = [
     "--disable-background-networking",
     "--disable-component-update",
 ]
-WIDTHS = {"desk": 1280, "telephone": 390}
+WIDTHS = {"desk": 1280, "tablet": 768, "telephone": 390}
+SCREENS = 15  # of 800 pixels, with all details folded
 
 pytestmark = pytest.mark.skipif(
     shutil.which("chromium") is None, reason="no chromium; scripts/setup-browser installs it"
@@ -75,14 +75,84 @@ def test_page_is_whole_and_quiet(show, device, scheme):
     SHOTS.mkdir(parents=True, exist_ok=True)
     page.screenshot(path=SHOTS / f"{device}-{scheme}.png")
     for rung in ("model01_linear", "model12_averaging"):
+        page.locator(f"#{rung} > details > summary").click()
         page.locator(f"#{rung}").screenshot(path=SHOTS / f"{device}-{scheme}-{rung}.png")
+    assert page.evaluate("document.documentElement.scrollWidth") == WIDTHS[device]
+
+
+def test_page_is_short_until_its_details_are_opened(show):
+    page = show()
+    assert page.evaluate("document.documentElement.scrollHeight") <= SCREENS * 800
+    page.keyboard.press("o")
+    assert page.evaluate("document.documentElement.scrollHeight") > SCREENS * 800
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_that_keeps_readers_out(show, scheme):
+    from axe_playwright_python.sync_playwright import Axe
+
+    page = show(scheme=scheme)
+    page.locator("#model11_annealing > details > summary").click()
+    found = Axe().run(page)
+    assert found.violations_count == 0, found.generate_report()
+    page.evaluate("document.querySelector('.said-by img').removeAttribute('alt')")
+    assert Axe().run(page).violations_count == 1
+
+
+def test_telephone_shows_errors_and_accuracy_first_and_all_digits(show):
+    page = show(WIDTHS["telephone"])
+    headings = page.locator("#rungs thead th")
+    assert [text.split()[0] for text in headings.all_inner_texts()[:3]] == [
+        "rung",
+        "errors",
+        "accuracy",
+    ]
+    box = headings.nth(2).bounding_box()
+    assert box["x"] + box["width"] <= WIDTHS["telephone"]
+    page.locator("#model11_annealing > details > summary").click()
+    for table in (".said-by", "#model11_annealing .confusion"):
+        assert page.locator(table).evaluate("it => it.getBoundingClientRect().right") <= 390, table
+
+
+def test_board_is_sorted_by_keyboard_and_says_so(show):
+    page = show()
+
+    def column(place):
+        return [
+            cells.locator("th, td").nth(place).inner_text()
+            for cells in page.locator("#rungs tbody tr").all()
+        ]
+
+    before = column(0)
+    page.locator("#rungs th button", has_text="errors").focus()
+    page.keyboard.press("Enter")
+    errors = [float(text.split()[0]) for text in column(1)]
+    assert errors == sorted(errors)
+    heading = page.locator("#rungs th[aria-sort]")
+    assert (heading.count(), heading.get_attribute("aria-sort")) == (1, "ascending")
+    page.keyboard.press("Space")
+    assert [float(text.split()[0]) for text in column(1)] == errors[::-1]
+    assert heading.get_attribute("aria-sort") == "descending"
+    page.locator("#rungs th button", has_text="step").click()
+    assert column(0)[-1] == "01 linear"  # it has no step
+    page.locator("#rungs th button", has_text="rung").first.click()
+    assert column(0) == before
+
+
+def test_link_to_a_rung_opens_it(show):
+    page = show()
+    page.locator("#rungs a", has_text="05 conv").click()
+    assert page.locator("#model05_conv > details").get_attribute("open") is not None
+    assert page.locator("#model06_maxpool > details").get_attribute("open") is None
 
 
 @pytest.mark.parametrize("device", WIDTHS)
 def test_charts_can_be_seen_and_read(show, device):
     page = show(WIDTHS[device])
     charts = page.locator("figure.chart svg")
-    assert charts.count() == 1 + 2 * len({*shipped_names(), *variant_names()})
+    present = {row.name for row in make_rows(results.all_results(TOP / "results"))}
+    assert charts.count() == 3 + 2 * len(present)
+    page.keyboard.press("o")
     for chart in (charts.first, charts.nth(5), charts.last):
         chart.scroll_into_view_if_needed()
         assert chart.is_visible()
@@ -102,7 +172,7 @@ def test_table_has_thirteen_rows_with_the_numbers_of_the_board(show):
     lines = page.locator("#rungs tbody tr")
     assert lines.count() == 13
     for number in range(13):
-        name, _, n, errors, *_ = lines.nth(number).locator("th, td").all_inner_texts()
+        name, errors, _, _, n, *_ = lines.nth(number).locator("th, td").all_inner_texts()
         assert (n, float(errors.split()[0])) == (
             str(rows[name].n),
             pytest.approx(rows[name].errors_mean, abs=0.05),
@@ -118,7 +188,7 @@ def test_keys_lead_from_rung_to_rung_and_back(show):
     page.keyboard.press("j")
     assert here() == ["#model01_linear", "model01_linear"]
     page.keyboard.press("n")
-    assert here()[1] == "model01_linear_stable"
+    assert here()[1] == "model02_normalized"
     page.keyboard.press("k")
     assert here()[1] == "model01_linear"
     top = page.locator("#model01_linear").bounding_box()["y"]
@@ -139,10 +209,10 @@ def test_first_tab_leads_past_the_navigation_and_links_can_be_followed(show):
             break
     page.keyboard.press("Enter")
     assert page.evaluate("location.hash") == "#model05_conv"
-    summary = page.locator("#model05_conv summary").first
-    summary.focus()
+    layers = page.locator("#model05_conv details details").first
+    layers.locator("summary").focus()
     page.keyboard.press("Enter")
-    assert page.locator("#model05_conv details").first.get_attribute("open") is not None
+    assert layers.get_attribute("open") is not None
 
 
 def contrast(first, second):
@@ -159,7 +229,16 @@ def contrast(first, second):
 def test_texts_stand_out_from_the_paper(show, scheme):
     page = show(scheme=scheme)
     paper = page.evaluate("getComputedStyle(document.body).backgroundColor")
-    for selector in ("p", ".quiet", "a[href]", "figcaption", ".said.wrong", "th", "td.hit"):
+    for selector in (
+        "p",
+        ".quiet",
+        "a[href]",
+        "figcaption",
+        ".said.wrong",
+        "th",
+        "td.hit",
+        "td.unclear",
+    ):
         color = page.evaluate(f"getComputedStyle(document.querySelector('{selector}')).color")
         assert contrast(paper, color) >= 4.5, selector
     assert contrast("rgb(0, 0, 0)", "rgb(255, 255, 255)") == pytest.approx(21)

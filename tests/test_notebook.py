@@ -28,9 +28,7 @@ def classroom(tmp_path, digits_dir, monkeypatch):
 
     def run(config, *, seeds=1, holdout=None, **options):
         part = None if holdout is None else 128
-        return calls.run(
-            config, seeds=min(seeds, 2), holdout=part, data_dir=digits_dir, **options
-        )
+        return calls.run(config, seeds=min(seeds, 2), holdout=part, data_dir=digits_dir, **options)
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MNISTLADDER_RUNS", raising=False)

@@ -1,5 +1,6 @@
 """What the report page says, read back from its HTML."""
 
+import re
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from mnistladder.api import naming
 from mnistladder.config.loading import load_rung, shipped_names, variant_names
 from mnistladder.data import datasets
 from mnistladder.errors import CorruptError
-from mnistladder.report import config_diff, page, tables
+from mnistladder.report import config_diff, page, page_board, rung_section, techniques
 from mnistladder.report.charts import short_name
 from mnistladder.report.summary import make_rows
 from mnistladder.runs import predictions, results
@@ -85,7 +86,7 @@ def check_board(read, rows):
         heading, *lines = read.tables[name]
         assert [line[0] for line in lines] == [short_name(row.rung) for row in part]
         for line, row in zip(lines, part, strict=True):
-            cells = {column.heading: column.text(row) for column in tables.COLUMNS}
+            cells = {column.heading: column.text(row) for column in page_board.COLUMNS}
             assert line[1:] == [cells[column] for column in heading[1:]]
 
 
@@ -110,16 +111,38 @@ def test_page_of_a_variant_alone_has_no_ladder(records):
 
 def test_overridden_run_has_its_curves_beside_the_log(records):
     record = records[0].model_copy(update={"overrides": ("batch_size=64",)})
-    [section] = page.make_sections([record], {})
+    [section] = rung_section.make_sections([record], {})
     assert section.row.rung == f"{section.row.name} batch_size=64"
     assert "published" in section.curves
-    assert section.distance is not None
+    assert section.table.distance is not None
+
+
+def test_overridden_and_own_rungs_are_in_a_table_of_their_own(records):
+    first = records[0]
+    changed = {"overrides": ("batch_size=64",), "config_sha256": "b", "result_id": "changed"}
+    mine = {"rung": "mine", "config_sha256": "c", "result_id": "mine"}
+    edited = {**mine, "config_sha256": "d", "result_id": "edited", "ended": "2026-12-31"}
+    own = [first.model_copy(update=update) for update in (changed, mine, edited)]
+    read = Reader(page.render([*records, *own], {}))
+    names = [line[0] for line in read.tables["own"][1:]]
+    assert names[0] == "09 dropout batch_size=64"
+    assert len({*names}) == 3
+    assert [line[0] for line in read.tables["rungs"][1:]] == [short_name(n) for n in NAMES[:3]]
+    [section] = rung_section.make_sections([own[0]], {})
+    assert (section.before, section.technique) == (first.rung, None)
+    assert section.command == "mnistladder run model09_dropout --set batch_size=64"
+
+
+def test_what_stands_between_backticks_is_code(html):
+    assert page.code("a `*` & <b>") == "a <code>*</code> &amp; &lt;b&gt;"
+    text = re.sub(r"<(script|style)>.*?</\1>", "", html, flags=re.DOTALL)
+    assert "`" not in text
 
 
 def test_page_refuses_a_record_without_a_config(records):
     record = records[0].model_copy(update={"config": {"model": []}})
     with pytest.raises(CorruptError, match=r"seed 0 \(.*\): its config is refused"):
-        page.make_sections([record], {})
+        rung_section.make_sections([record], {})
 
 
 def test_committed_page_is_that_of_the_committed_board():
@@ -133,7 +156,7 @@ def test_committed_page_is_that_of_the_committed_board():
     assert {section["id"] for section in read.all("section")} == trained
     assert {*shipped_names()} <= trained <= {*shipped_names(), *variant_names()}
     for name in trained:
-        technique = page.techniques()[name]
+        technique = techniques.techniques()[name]
         assert technique.split(". ")[0].replace("&", "&amp;") in text.replace("&#39;", "'")
 
 
@@ -160,9 +183,10 @@ def test_pictures_and_charts_say_in_words_what_they_show(read):
     assert len(read.all("img")) > 100
     assert all(image["alt"].startswith("Test image ") for image in read.all("img"))
     labels = [svg["aria-label"] for svg in read.all("svg")]
-    assert len(labels) == 1 + 2 * len(NAMES)
+    assert len(labels) == 3 + 2 * len(NAMES)
     assert all(len(label) > 30 for label in labels)
-    assert "11 annealing 0.47 %" in labels[0]
+    assert "11 annealing -33 %" in labels[0]
+    assert "11 annealing 0.47 %" in labels[1]
 
 
 def test_headers_name_their_cells(read):
@@ -171,7 +195,7 @@ def test_headers_name_their_cells(read):
 
 
 def test_section_shows_the_confusion_of_its_stored_predictions(records, found):
-    sections = {section.row.name: section for section in page.make_sections(records, found)}
+    sections = {section.row.name: section for section in rung_section.make_sections(records, found)}
     [prediction] = found.values()
     assert sections["model11_annealing"].confusion == prediction.confusion.tolist()
     assert sections["model11_annealing"].most_confused == 5
@@ -195,14 +219,16 @@ def test_difference_to_the_rung_before_is_what_is_new():
 
 
 def test_variant_is_compared_with_its_rung(records, found):
-    before = {section.row.name: section.before for section in page.make_sections(records, found)}
+    before = {
+        section.row.name: section.before for section in rung_section.make_sections(records, found)
+    }
     assert before["model11_annealing_constant"] == "model11_annealing"
     assert before["model11_annealing"] == "model10_augmentation"
 
 
 def test_rung_of_ones_own_is_shown_with_its_whole_config(records):
     own = records[0].model_copy(update={"rung": "mine<script>", "title": "<b>Bold & new</b>"})
-    [section] = page.make_sections([own], {})
+    [section] = rung_section.make_sections([own], {})
     assert (section.before, section.technique) == (None, None)
     assert ("same", "  - normalize") in section.difference
     text = page.render([own], {})
@@ -213,12 +239,12 @@ def test_rung_of_ones_own_is_shown_with_its_whole_config(records):
 
 def test_two_configs_of_one_rung_have_anchors_of_their_own(records):
     other = records[0].model_copy(update={"config_sha256": "0" * 64, "result_id": "other"})
-    anchors = [section.anchor for section in page.make_sections([records[0], other], {})]
+    anchors = [section.anchor for section in rung_section.make_sections([records[0], other], {})]
     assert anchors == ["model09_dropout", "model09_dropout-2"]
 
 
 def test_every_shipped_config_has_its_paragraph_in_our_words():
-    texts = page.techniques()
+    texts = techniques.techniques()
     assert texts.keys() == {*shipped_names(), *variant_names()}
     assert all(30 < len(text) < 700 for text in texts.values())
 

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from mnistladder.config import schedule
-from mnistladder.config.loading import load_rung
+from mnistladder.config.loading import load_rung, shipped_names
 from mnistladder.config.spec import Augment, Phase, Ramp
 from mnistladder.engine import preview
 from mnistladder.errors import UsageError
@@ -127,6 +127,52 @@ def test_interval_that_leaves_the_axis_ends_in_an_arrow():
         for each in (bar, replace(bar, change=outside), replace(bar, alone=outside))
     ]
     assert markers == [["None"], ["<", ">", "None"], ["<", ">", "D", "None"]]
+
+
+def test_interval_of_a_rung_that_leaves_the_axis_ends_in_an_arrow(rows):
+    [axes] = charts.ladder(rows).axes
+    left = axes.get_xlim()[0]
+    arrows = [line.get_xydata()[0] for line in axes.lines if line.get_marker() == "<"]
+    leaving = [n for n, row in enumerate(rows) if row.errors_interval[0] / 100 < left]
+    assert [tuple(place) for place in arrows] == [(left, n) for n in leaving]
+    assert len(leaving) == 2
+
+
+def test_legend_of_the_ladder_lies_in_the_figure_and_beside_the_axes(rows):
+    for shown in (rows, rows[:1]):
+        figure = charts.ladder(shown)
+        figure.draw_without_rendering()
+        [legend], [axes] = figure.legends, figure.axes
+        box = legend.get_window_extent()
+        assert figure.bbox.x0 <= box.x0
+        assert box.x1 <= figure.bbox.x1
+        assert not box.overlaps(axes.get_window_extent())
+
+
+def test_name_keeps_its_overrides_and_is_wrapped_at_the_axis(rows):
+    assert charts.short_name("model05_conv batch_size=256") == "05 conv batch_size=256"
+    long = replace(rows[4], rung="model05_conv batch_size=256 phases.0.lr=3e-3 phases.0.epochs=2")
+    [axes] = charts.ladder([long]).axes
+    [label] = axes.get_yticklabels()
+    assert label.get_text().splitlines() == [
+        "05 conv batch_size=256",
+        "phases.0.lr=3e-3",
+        "phases.0.epochs=2",
+    ]
+
+
+def test_all_curves_are_in_one_chart_with_numbers_that_can_be_told_apart(records):
+    tables = [t for t in curves.beside_published(records) if t.rung in shipped_names()]
+    figure = charts.all_curves(tables)
+    [axes] = figure.axes
+    assert len(axes.lines) == len(axes.texts) == 13
+    for line, table in zip(axes.lines, tables, strict=True):
+        assert list(line.get_xdata()) == [epoch.epoch for epoch in table.epochs]
+        assert list(line.get_ydata()) == [100 - epoch.test_accuracy for epoch in table.epochs]
+    assert [text.get_text() for text in axes.texts] == [f"{n:02}" for n in range(1, 14)]
+    figure.draw_without_rendering()
+    boxes = [text.get_window_extent().shrunk(1, 0.6) for text in axes.texts]
+    assert not any(a.overlaps(b) for n, a in enumerate(boxes) for b in boxes[:n])
 
 
 def test_curves_are_ours_beside_the_published_log(records):

@@ -65,7 +65,9 @@ def test_own_rungs_and_overridden_ones_come_after_the_ladder():
 def test_two_rows_never_have_one_name():
     """A rung of one's own that was edited has rows of all its configs; the latest is unmarked."""
     days = [f"2026-11-{day}T10:00:00Z" for day in (21, 23, 22)]
-    edited = [record("mine", config_sha256=sha, ended=day) for sha, day in zip("abc", days, strict=True)]
+    edited = [
+        record("mine", config_sha256=sha, ended=day) for sha, day in zip("abc", days, strict=True)
+    ]
     names = [row.rung for row in make_rows(edited)]
     assert names[1] == "mine"
     assert len({*names}) == 3

@@ -2,27 +2,22 @@
 
 import base64
 import io
+import re
 from collections import Counter
-from collections.abc import Container, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Container, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from markupsafe import Markup, escape
 from numpy.typing import NDArray
 
 from mnistladder import __version__
-from mnistladder.config import schedule
-from mnistladder.config.loading import load_rung, rung_before
-from mnistladder.config.spec import Config
-from mnistladder.config.validate import recorded_config
-from mnistladder.model.shapes import LayerRow, layer_table
-from mnistladder.report import charts, curves, gallery, style, tables
-from mnistladder.report.config_diff import difference
-from mnistladder.report.groups import group
+from mnistladder.report import charts, curves, steps_chart, style, tables
+from mnistladder.report.first_right import Digit, first_right
 from mnistladder.report.notes import notes
-from mnistladder.report.summary import Row, make_rows
-from mnistladder.report.techniques import techniques
+from mnistladder.report.page_board import COLUMNS
+from mnistladder.report.rung_section import Section, make_sections
 from mnistladder.runs.predictions import Predictions
 from mnistladder.runs.records import ResultRecord
 
@@ -30,43 +25,7 @@ if TYPE_CHECKING:
     from jinja2 import Template
 
 FOLDER = Path(__file__).parent
-SHOWN = (  # the columns of the board that the page has room for
-    "what is new",
-    "n",
-    "errors",
-    "95 % interval",
-    "accuracy %",
-    "published %",
-    "verdict",
-    "errors against the rung before",
-    "train time",
-)
-
-
-@dataclass(frozen=True)
-class Section:
-    """All that the page says of one row of the board; `plan` and `curves` are SVG elements."""
-
-    anchor: str
-    row: Row
-    cells: dict[str, str]
-    technique: str | None
-    before: str | None
-    difference: list[tuple[str, str]]  # added, removed or same; the line
-    layers: list[LayerRow]
-    plan: str
-    curves: str
-    distance: float | None
-    records: list[ResultRecord]
-    shown: ResultRecord | None = None  # whose predictions the rest is
-    confusion: list[list[int]] | None = None
-    views: tuple[gallery.View, ...] = ()
-
-    @property
-    def most_confused(self) -> int:
-        """The largest count of one digit taken for another."""
-        counts = np.array(self.confusion)
-        return int((counts - np.diag(np.diag(counts))).max())
+OF_LADDER = ("published %", "verdict")  # columns that only the ladder has
 
 
 def render(
@@ -80,21 +39,22 @@ def render(
     Holm's correction counts every test. Raises CorruptError.
     """
     sections = make_sections(list(records), found, rungs)
-    ladder = [section for section in sections if not section.row.variant_of]
-    rows = [section.row for section in sections]
+    own = [section for section in sections if not section.is_shipped]
+    ladder = [each for each in sections if each.is_shipped and not each.row.variant_of]
+    variants = [each for each in sections if each.is_shipped and each.row.variant_of]
     return template("page.html.jinja").render(
         version=__version__,
-        columns=SHOWN,
-        right={column.heading for column in tables.COLUMNS if column.align == "right"},
-        sections=sections,
+        columns=COLUMNS,
+        others=[column for column in COLUMNS if column.heading not in OF_LADDER],
+        sections=[*ladder, *variants, *own],
         rungs=ladder,
-        variants=[section for section in sections if section.row.variant_of],
-        ladder=style.inline(
-            charts.ladder([section.row for section in ladder]), "ladder", ladder_text(ladder)
-        )
-        if ladder
-        else None,
-        notes=notes(rows),
+        variants=variants,
+        own=own,
+        steps=_steps(sections),
+        ladder=_ladder([*ladder, *own]),
+        all_curves=_all_curves(ladder),
+        digits=_digits(ladder, found),
+        notes=notes([section.row for section in sections]),
         about_curves=curves.ABOUT,
         outcomes=dict(
             Counter(filter(None, (section.row.verdict for section in ladder))).most_common()
@@ -116,56 +76,18 @@ def template(name: str) -> "Template":
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"png": png, "short": charts.short_name, "duration": tables.duration}
+    environment.filters |= {
+        "png": png,
+        "short": charts.short_name,
+        "duration": tables.duration,
+        "code": code,
+    }
     return environment.get_template(name)
 
 
-def make_sections(
-    records: list[ResultRecord],
-    found: Mapping[str, Predictions],
-    rungs: Container[str] | None = None,
-) -> list[Section]:
-    """A section for each row of the board, in its order, each with an anchor of its own.
-
-    With `rungs`, for the rows of these.
-    """
-    counts = Counter[str]()
-    sections = []
-    for row, each in zip(make_rows(records), group(records).values(), strict=True):
-        if rungs is not None and row.name not in rungs:
-            continue
-        counts[row.name] += 1
-        number = f"-{counts[row.name]}" if counts[row.name] > 1 else ""
-        sections.append(_section(f"{row.name}{number}", row, each, found))
-    return sections
-
-
-def _section(
-    anchor: str, row: Row, records: list[ResultRecord], found: Mapping[str, Predictions]
-) -> Section:
-    config = recorded_config(records[-1].config, records[-1].where)
-    table = curves.table(records)
-    before = rung_before(row.name)
-    shown = next((record for record in records if record.result_id in found), None)
-    predicted = found[shown.result_id] if shown else None
-    return Section(
-        anchor=anchor,
-        row=row,
-        cells={column.heading: column.text(row) for column in tables.COLUMNS},
-        technique=techniques().get(row.name),
-        before=before,
-        difference=difference(load_rung(before).config if before else None, config),
-        layers=layer_table(config.model),
-        plan=style.inline(
-            charts.plan(schedule.epochs(config)), f"plan-{anchor}", _plan_text(config)
-        ),
-        curves=style.inline(charts.curves(table), f"curves-{anchor}", _curves_text(table)),
-        distance=table.distance,
-        records=records,
-        shown=shown,
-        confusion=predicted.confusion.tolist() if predicted else None,
-        views=tuple(gallery.views(predicted, 0)) if predicted else (),
-    )
+def code(text: str) -> Markup:
+    """Text for HTML; what stands between two backticks is code."""
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704
 
 
 def png(pixels: NDArray[np.uint8]) -> str:
@@ -177,26 +99,39 @@ def png(pixels: NDArray[np.uint8]) -> str:
     return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
-def ladder_text(rungs: list[Section]) -> str:
-    """What the ladder's chart shows, in words."""
+def _steps(sections: Sequence[Section]) -> str | None:
+    bars = steps_chart.step_bars([section.row for section in sections])
+    if not bars:
+        return None
+    each = [f"{charts.short_name(bar.rung)} {bar.change.percent:+.0f} %" for bar in bars]
+    text = f"Change of the errors from each rung to the next: {'; '.join(each)}"
+    return style.inline(steps_chart.steps(bars), "steps", text)
+
+
+def _ladder(shown: Sequence[Section]) -> str | None:
+    if not shown:
+        return None
+    rows = [section.row for section in shown]
+    each = [f"{charts.short_name(row.rung)} {100 - row.accuracy_mean:.2f} %" for row in rows]
+    text = f"Test error of each rung, mean over its seeds: {'; '.join(each)}"
+    return style.inline(charts.ladder(rows), "ladder", text)
+
+
+def _all_curves(ladder: Sequence[Section]) -> str | None:
+    if len(ladder) < 2:
+        return None
     each = [
-        f"{charts.short_name(section.row.rung)} {100 - section.row.accuracy_mean:.2f} %"
-        for section in rungs
+        f"{charts.short_name(section.row.rung)} {100 - last.test_accuracy:.2f} % "
+        f"after {last.epoch} epochs"
+        for section in ladder
+        for last in section.table.epochs[-1:]
     ]
-    return f"Test error of each rung, mean over its seeds: {'; '.join(each)}"
+    text = f"Test error of each rung after each epoch: {'; '.join(each)}"
+    chart = charts.all_curves([section.table for section in ladder])
+    return style.inline(chart, "all-curves", text)
 
 
-def _curves_text(table: curves.CurveTable) -> str:
-    last = table.epochs[-1]
-    return (
-        f"Training loss and test error over {last.epoch} epochs; after the last one the loss is "
-        f"{last.loss:.4f} and the accuracy {last.test_accuracy:.2f} %"
-    )
-
-
-def _plan_text(config: Config) -> str:
-    return "Learning rate: " + "; ".join(
-        f"{phase.epochs} epochs at {schedule.rate_text(phase)}"
-        + (", augmented" if phase.augment else "")
-        for phase in config.phases
-    )
+def _digits(ladder: Sequence[Section], found: Mapping[str, Predictions]) -> list[Digit]:
+    """The digits that tell the rungs apart, where the predictions of all rungs are stored."""
+    stored = [found[section.shown.result_id] for section in ladder if section.shown]
+    return first_right(stored) if len(stored) == len(ladder) else []
