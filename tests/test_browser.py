@@ -96,7 +96,7 @@ def test_axe_finds_nothing_that_keeps_readers_out(show, scheme):
     found = Axe().run(page)
     assert found.violations_count == 0, found.generate_report()
     page.evaluate("document.querySelector('.said-by img').removeAttribute('alt')")
-    assert Axe().run(page).violations_count == 1
+    assert "image-alt" in {rule["id"] for rule in Axe().run(page).response["violations"]}
 
 
 def test_telephone_shows_errors_and_accuracy_first_and_all_digits(show):
