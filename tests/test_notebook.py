@@ -24,11 +24,11 @@ def cells(kind):
 
 @pytest.fixture
 def classroom(tmp_path, digits_dir, monkeypatch):
-    """An empty folder as the current one, and `run` with at most two seeds on few digits."""
+    """An empty folder as the current one, and `run` with a single seed on few digits."""
 
     def run(config, *, seeds=1, holdout=None, **options):
         part = None if holdout is None else 128
-        return calls.run(config, seeds=min(seeds, 2), holdout=part, data_dir=digits_dir, **options)
+        return calls.run(config, holdout=part, data_dir=digits_dir, **options)
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MNISTLADDER_RUNS", raising=False)
