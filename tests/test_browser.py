@@ -256,7 +256,7 @@ def test_page_prints(show):
     page = show()
     SHOTS.mkdir(parents=True, exist_ok=True)
     printed = page.pdf(path=SHOTS / "print.pdf", format="A4")
-    assert 18 < printed.count(b"/Type /Page\n") < 50
+    assert 18 < printed.count(b"/Type /Page\n") < 60
     page.emulate_media(media="print")
     assert not page.locator("nav").is_visible()
     inverted = "getComputedStyle(document.querySelector('ul.digits img')).filter"
