@@ -61,7 +61,7 @@ def test_what_is_no_number_of_yaml_1_2_is_refused(load, text):
 
 WRONG_LINE_5 = [
     ("bach_size: 3", 1, "unknown key `bach_size`; did you mean `batch_size`?"),
-    ("on: true", 1, "unknown key `on`; known: augment, batch_size, "),
+    ("on: true", 1, "unknown key `on`; known: augment, average, batch_size, "),
     ("<<: {a: 1}", 1, "unknown key `<<`"),
     ("title: U", 1, "`title` is repeated; it is first on line 1"),
     ("phases: 3", 1, "`phases` is repeated; it is first on line 3"),
