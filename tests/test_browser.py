@@ -180,7 +180,7 @@ def test_table_has_thirteen_rows_with_the_numbers_of_the_board(show):
     lines = page.locator("#rungs tbody tr")
     assert lines.count() == 13
     for number in range(13):
-        name, errors, _, _, n, *_ = lines.nth(number).locator("th, td").all_inner_texts()
+        name, errors, _, _, _, n, *_ = lines.nth(number).locator("th, td").all_inner_texts()
         assert (n, float(errors.split()[0])) == (
             str(rows[name].n),
             pytest.approx(rows[name].errors_mean, abs=0.05),

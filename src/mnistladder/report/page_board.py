@@ -36,10 +36,10 @@ def _column(heading: str, key: Callable[[Row], float | None] | None = None) -> P
 COLUMNS = (  # what a reader asks first comes first: a telephone shows the first three
     _column(tables.ERRORS, lambda row: row.errors_mean),
     _column("accuracy", lambda row: row.accuracy_mean),
+    _column("step", _change),
     _column("what is new"),
     _column("n", lambda row: row.n),
     _column("95 % interval", lambda row: row.errors_interval[0]),
-    _column("step", _change),
     _column("published %", lambda row: row.published_accuracy),
     _column("verdict"),
     _column("train time", lambda row: row.train_s_mean),
