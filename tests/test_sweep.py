@@ -219,7 +219,7 @@ def test_without_time_the_table_has_what_is_stored_and_one_line_says_so(swept, w
     assert [line.split()[2] for line in done.stdout.splitlines()[1:5]] == ["2", "2", "0", "0"]
     assert len(done.stderr.splitlines()) == 1
     assert "the time is up (--minutes 0): 4 of 8 results are left out, from " in done.stderr
-    assert "To go on: mnistladder " in done.stderr
+    assert "To go on: mnistladder" in done.stderr
 
 
 @pytest.mark.parametrize("command", [SWEEP, ("ablate", "model02_normalized")])
