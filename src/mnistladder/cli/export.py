@@ -84,6 +84,11 @@ def export(
     if json:
         base.print_json({"file": str(path), **asdict(exported)})
         return
+    _say(path, record, exported)
+
+
+def _say(path: Path, record: ResultRecord, exported: Exported) -> None:
+    """Prints what was written, what takes and gives it, and how it was checked."""
     base.say(f"{path}: {record.label}, {exported.bytes:,} bytes")
     base.say(f"in   {exported.input}\nout  {exported.output}")
     if exported.needs:

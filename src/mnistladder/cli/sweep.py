@@ -8,6 +8,22 @@ from mnistladder.cli import base, train
 from mnistladder.cli.base import app
 from mnistladder.errors import UsageError
 
+Over = Annotated[
+    list[str],
+    typer.Option(
+        "--over",
+        metavar="KEY=V1,V2",
+        help="A key and the values to try. May be repeated: every combination is tried.",
+        show_default=False,
+    ),
+]
+Draws = Annotated[
+    int | None,
+    typer.Option("--random", metavar="N", min=1, help="Try N combinations drawn at random."),
+]
+DrawSeed = Annotated[
+    int, typer.Option("--random-seed", metavar="N", min=0, help="Draws other combinations.")
+]
 Minutes = Annotated[
     float | None,
     typer.Option(
@@ -31,22 +47,9 @@ OnTest = Annotated[
 )
 def sweep(
     config: base.ConfigReference,
-    over: Annotated[
-        list[str],
-        typer.Option(
-            "--over",
-            metavar="KEY=V1,V2",
-            help="A key and the values to try. May be repeated: every combination is tried.",
-            show_default=False,
-        ),
-    ],
-    draws: Annotated[
-        int | None,
-        typer.Option("--random", metavar="N", min=1, help="Try N combinations drawn at random."),
-    ] = None,
-    draw_seed: Annotated[
-        int, typer.Option("--random-seed", metavar="N", min=0, help="Draws other combinations.")
-    ] = 0,
+    over: Over,
+    draws: Draws = None,
+    draw_seed: DrawSeed = 0,
     seed: base.Seed = 0,
     seeds: train.Seeds = 3,
     overrides: base.Overrides = None,
